@@ -1,0 +1,107 @@
+# Each target starts from nothing but Python 3.11 (or newer) and make; `make book` also needs Node's npm.
+# The first one to run creates .venv and installs requirements.lock into it, hashes checked.
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+MODELS_STAMP := .venv/.installed-models
+RUN := env -u ANTHROPIC_API_KEY -u MECHLIB_LLM OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+# Where the system allows it, notebooks are tested inside a network namespace that has no interface at all.
+OFFLINE = $(shell unshare -rn true 2>/dev/null && echo unshare -rn)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+ROOT_FLAG = $(shell test "$$(id -u)" = 0 && echo --allow-root)
+say = @printf '\n== %s\n' "$(1)"
+
+UV ?= uv
+NOTEBOOK ?= notebooks/05_coordinator.ipynb
+LAB_ARGS ?=
+BOOK_ARGS ?=
+
+.NOTPARALLEL:
+.PHONY: help setup lab test lint notebooks unit book models record bench lock clean
+
+help:
+	@echo "make lab      open the course in JupyterLab"
+	@echo "make test     lint, types, every notebook against its committed output, unit and property tests"
+	@echo "make book     build the site into book/_build/html (needs npm)"
+	@echo "make models   download the three open models into .models/ (1.7 GB) and check their hashes"
+	@echo "make record   serve them and record what NOTEBOOK=$(NOTEBOOK) still misses"
+	@echo "make bench    compare with other packages and print the ratios"
+	@echo "make clean    remove what was built (not .venv, not .models)"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python"; exit 1; }
+	@test -x $(BIN)/python || { echo "== creating .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@echo "== installing $$(grep -c '^[a-z].*==' requirements.lock) locked packages into .venv (once, a few minutes)"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(MODELS_STAMP): requirements-models.lock $(STAMP)
+	@echo "== installing the model server into .venv (once)"
+	@$(PIP) --require-hashes -r requirements-models.lock
+	@touch $@
+
+lab: $(STAMP)
+	$(call say,JupyterLab: start with notebooks/00_why_pipelines_defect.ipynb. Ctrl-C stops it)
+	@$(BIN)/jupyter lab $(ROOT_FLAG) --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+		--LabApp.news_url= --LabApp.default_url=/lab/tree/notebooks/00_why_pipelines_defect.ipynb $(LAB_ARGS)
+
+test: lint notebooks unit
+
+lint: $(STAMP)
+	$(call say,ruff$(comma) mypy --strict$(comma) interrogate)
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/interrogate mechlib
+
+notebooks: $(STAMP)
+	$(call say,every notebook cell against its committed output$(comma) without a key$(if $(OFFLINE),$(comma) without a network interface))
+	@rm -rf .cache/usage && mkdir -p .cache/usage
+	@$(RUN) MECHLIB_USAGE=$(CURDIR)/.cache/usage $(OFFLINE) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-cov -p no:cacheprovider \
+		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 120 notebooks
+	$(call say,recordings)
+	@$(RUN) MECHLIB_USAGE=$(CURDIR)/.cache/usage $(BIN)/python -m mechlib recordings check
+
+unit: $(STAMP)
+	$(call say,unit$(comma) property and theory tests with coverage)
+	@$(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 tests
+
+book: $(STAMP)
+	$(call say,the book: book/_build/html)
+	@$(BIN)/python book/build.py $(BOOK_ARGS)
+
+models: $(MODELS_STAMP)
+	$(call say,the open models: .models/)
+	@$(BIN)/python -m mechlib models
+
+record: models
+	$(call say,recording what $(NOTEBOOK) still misses)
+	@$(BIN)/python -m mechlib record $(NOTEBOOK)
+
+bench: $(STAMP)
+	$(call say,benchmarks)
+	@$(RUN) $(BIN)/python benchmarks/run.py
+
+# For maintainers: new versions into the locks, and conda's file in step with them.
+lock: $(STAMP)
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --quiet --extra course --extra book --extra sweep --extra dev -o requirements.lock
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --quiet --extra local --constraint requirements.lock -o requirements-models.lock
+	$(MAKE) environment.yml
+
+environment.yml: requirements.lock
+	@{ printf 'name: mechlib\nchannels: [conda-forge]\ndependencies:\n  - python=3.12\n  - pip\n'; \
+	printf '  # The versions of requirements.lock (pip cannot mix its hashes with -e .). Written by `make lock`.\n  - pip:\n'; \
+	sed -n 's/^\([a-z0-9].*==[^\\]*\) \\$$/      - \1/p' requirements.lock; echo '      - -e .'; } > $@
+
+clean:
+	$(call say,removing what was built)
+	@rm -rf book/_build .cache/usage .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+comma := ,

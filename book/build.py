@@ -1,0 +1,110 @@
+"""Build the book: ``python book/build.py [--draft]``. Pages, notebooks and assets are laid side by side in
+``book/_build/src``, so that every page is in the root of the site, and Jupyter Book turns warnings into errors.
+
+A draft leaves out the chapters that do not exist yet, and the live pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BOOK = Path(__file__).resolve().parent
+ROOT = BOOK.parent
+NOTEBOOKS = ROOT / "notebooks"
+BUILD = BOOK / "_build"
+SOURCE = BUILD / "src"
+SITE = BUILD / "html"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+REPOSITORY = os.environ.get("GITHUB_REPOSITORY")  # set where the book is published from
+
+
+def links(name: str) -> str:
+    """Return the row of links under a chapter's title."""
+    live = f"lite/notebooks/index.html?path={name}"
+    row = [f'<a href="{live}">Run this page live</a>', f'<a href="_sources/{name}" download>Download the notebook</a>']
+    if REPOSITORY:
+        colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}"
+        binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=notebooks/{name}"
+        row += [f'<a href="{colab}">Colab</a>', f'<a href="{binder}">Binder</a>']
+    return '<p class="page-links">' + " ".join(row) + "</p>"
+
+
+def for_the_page(cell: dict[str, Any], name: str) -> None:
+    """Give pictures their descriptions, and say where an explorer that needs Python can be moved."""
+    for output in cell.get("outputs", []):
+        for described in output.get("metadata", {}).values():
+            if isinstance(described, dict) and "alt" in described:
+                cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})["alt"] = described["alt"]
+        data = output.get("data", {})
+        if WIDGET in data and "text/html" not in data:
+            live = f'<a href="lite/notebooks/index.html?path={name}">Run this page live</a>'
+            text = f'<p class="explorer-elsewhere">This explorer computes with Python. {live} to move its controls.</p>'
+            output["data"] = {"text/html": text}
+
+
+def stage_notebook(path: Path) -> None:
+    """Copy one notebook into the sources, with what only a page has."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            for_the_page(cell, path.name)
+    row = {"cell_type": "markdown", "id": "page-links", "metadata": {}, "source": links(path.name)}
+    title, newline, rest = "".join(notebook["cells"][0]["source"]).partition("\n")
+    notebook["cells"][0]["source"] = title
+    follow = {"cell_type": "markdown", "id": "page-promise", "metadata": {}, "source": rest.strip() + newline}
+    notebook["cells"][1:1] = [row, follow]
+    (SOURCE / path.name).write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def stage(draft: bool) -> None:
+    """Lay all sources side by side."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(BOOK, SOURCE, ignore=shutil.ignore_patterns("_build", "node_modules", "lite", "*.py", "package*.json"))
+    shutil.copytree(BOOK / "_ext", SOURCE / "_ext", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")
+    if (told := ROOT / "recordings" / "RECORDINGS.md").exists() or not draft:
+        shutil.copyfile(told, SOURCE / "recordings.md")
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        stage_notebook(path)
+    if draft:
+        toc = yaml.safe_load((SOURCE / "_toc.yml").read_text())
+        for part in toc["parts"]:
+            part["chapters"] = [c for c in part["chapters"] if list(SOURCE.glob(c["file"] + ".*"))]
+        toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
+        (SOURCE / "_toc.yml").write_text(yaml.safe_dump(toc))
+
+
+def run(*command: str) -> None:
+    """Run one step and stop the build where it fails."""
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def main() -> None:
+    """Lay out the sources, build the pages, and put the live notebooks beside them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draft", action="store_true", help="leave out missing chapters and the live pages")
+    draft = parser.parse_args().draft
+    run("book/vendor.py")
+    stage(draft)
+    shutil.rmtree(SITE, ignore_errors=True)
+    flags = ["-W", "-n", "--keep-going", "--all", "--quiet"]
+    run("-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE), "--path-output", str(BUILD.parent), *flags)
+    if not draft:
+        run("book/lite/build.py")
+    size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
+    print(f"book/_build/html: {len(list(SITE.glob('*.html')))} pages, {size / 1e6:.0f} MB in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Build the live pages: JupyterLite with this course in it, under ``book/_build/html/lite``.
+
+Usage: ``python book/lite/build.py [OUTPUT]``, after ``python book/vendor.py``. Python for the browser is Pyodide from
+npm; its compiled wheels ride in the PyPI wheel ``open-webui`` and must match the SHA-256 in npm's own
+``pyodide-lock.json``; all other wheels must match ``wheels.lock``. Downloads stay in ``.cache/lite``, so that a second
+build needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CACHE = ROOT / ".cache" / "lite"
+PYODIDE = HERE.parent / "node_modules" / "pyodide"
+EXTENSIONS = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "labextensions"
+KERNEL = EXTENSIONS / "@jupyterlite" / "pyodide-kernel-extension" / "static" / "pypi"
+
+CARRIER = "open-webui"
+CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
+FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"]
+FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "pytz", "micropip"]
+KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
+CONTENTS = ["notebooks/*.ipynb", "notebooks/checks/*", "recordings/*.jsonl", "data/*", "rosters/*.toml"]
+CONTENTS += ["benchmarks/results.json"]
+LOADED = ["numpy", "scipy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
+UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "truststore"}
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def canonical(name: str) -> str:
+    """Return a package's name as Pyodide's lock spells its keys."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def downloaded() -> dict[str, Path]:
+    """Return the wheels of ``wheels.lock`` by package, fetching what the cache does not hold."""
+    lines = [line for line in (HERE / "wheels.lock").read_text().splitlines() if not line.startswith("#")]
+    wanted = {line.split("==")[0]: line.rsplit("sha256:", 1)[1] for line in lines}
+    CACHE.mkdir(parents=True, exist_ok=True)
+    have = {sha256(path): path for path in CACHE.glob("*.whl")}
+    if not set(wanted.values()) <= set(have):
+        browser = ["--python-version=3.14", "--abi=cp314", "--platform=pyemscripten_2026_0_wasm32", "--platform=any"]
+        fetch([line for line in lines if not line.startswith(CARRIER)], [*browser, "--implementation=cp"])
+        fetch([line for line in lines if line.startswith(CARRIER)], ["--python-version=3.12"])
+        have = {sha256(path): path for path in CACHE.glob("*.whl")}
+    return {name: have[digest] for name, digest in wanted.items()}
+
+
+def fetch(lines: list[str], target: list[str]) -> None:
+    """Download exactly these wheels, made for the given target, into the cache."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
+        requirements.write("\n".join(lines))
+        requirements.flush()
+        pip = [sys.executable, "-m", "pip", "download", "-qq", "--require-hashes", "-r", requirements.name]
+        subprocess.run([*pip, "--only-binary=:all:", "--no-deps", *target, "-d", str(CACHE)], check=True)
+
+
+def metadata(wheel: Path) -> tuple[str, str, list[str], list[str]]:
+    """Return a wheel's name, version, dependencies that apply in the browser, and top-level modules."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        entry = next(name for name in names if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+        fields = Parser().parsestr(archive.read(entry).decode())
+    required = [line for line in fields.get_all("Requires-Dist", []) if "extra ==" not in line]
+    depends = sorted({canonical(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in required} - UNUSED_THERE)
+    modules = sorted({name.split("/")[0].removesuffix(".py") for name in names if name.endswith(".py")})
+    return fields["Name"], fields["Version"], depends, [name for name in modules if name.isidentifier()]
+
+
+def lock_entry(wheel: Path) -> dict[str, Any]:
+    """Describe a wheel as Pyodide's lock does."""
+    name, version, depends, modules = metadata(wheel)
+    return {
+        "name": canonical(name),
+        "version": version,
+        "file_name": wheel.name,
+        "install_dir": "site",
+        "sha256": sha256(wheel),
+        "package_type": "package",
+        "imports": modules,
+        "depends": depends,
+        "unvendored_tests": False,
+    }
+
+
+def build_mechlib(folder: Path) -> None:
+    """Build mechlib's own wheel from the tree."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+def lay_python(folder: Path) -> None:
+    """Fill a folder with Pyodide, the wheels, and a lock that names nothing else."""
+    folder.mkdir(parents=True)
+    for name in CORE:
+        shutil.copyfile(PYODIDE / name, folder / name)
+    lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
+    wheels = downloaded()
+    packages = {name: lock["packages"][name] for name in FROM_PYODIDE}
+    with zipfile.ZipFile(wheels.pop(CARRIER)) as carrier:
+        for name, package in packages.items():
+            data = carrier.read("open_webui/frontend/pyodide/" + package["file_name"])
+            if hashlib.sha256(data).hexdigest() != package["sha256"]:
+                raise ValueError(f"{CARRIER} carries a {name} wheel that is not Pyodide's: its SHA-256 is not npm's")
+            (folder / package["file_name"]).write_bytes(data)
+    kernel = [next(KERNEL.glob(f"{name}*.whl")) for name in KERNEL_WHEELS]
+    for source in [*wheels.values(), *kernel]:
+        shutil.copyfile(source, folder / source.name)
+    build_mechlib(folder)
+    for wheel in sorted(folder.glob("*.whl")):
+        if wheel.name not in {package["file_name"] for package in packages.values()}:
+            entry = lock_entry(wheel)
+            packages[entry["name"]] = entry
+    packages["mechlib"]["depends"] = LOADED
+    needed = {canonical(need) for package in packages.values() for need in package["depends"]}
+    if needed - set(packages):
+        raise ValueError(f"{sorted(needed - set(packages))} must be added to wheels.lock: the packages there need them")
+    lock["packages"] = dict(sorted(packages.items()))
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1))
+
+
+def lay_contents(folder: Path) -> None:
+    """Copy the notebooks, and beside them what they open."""
+    for pattern in CONTENTS:
+        for source in sorted(ROOT.glob(pattern)):
+            target = folder / str(source.relative_to(ROOT)).removeprefix("notebooks/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.suffix == ".ipynb":
+                target.write_text(json.dumps(live(json.loads(source.read_text())), indent=1, ensure_ascii=False))
+            else:
+                shutil.copyfile(source, target)
+
+
+def live(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Name the browser's kernel, so that nobody is asked, and drop views of widgets that no kernel holds yet."""
+    notebook["metadata"]["kernelspec"] = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def settings() -> dict[str, Any]:
+    """Return the site's configuration: one kernel, nothing from outside."""
+    kernel = {
+        "pyodideUrl": "./static/pyodide/pyodide.mjs",
+        "disablePyPIFallback": True,
+        "loadPyodideOptions": {
+            "lockFileURL": "./static/pyodide/pyodide-lock.json",
+            "packages": ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython"],
+        },
+    }
+    config = {
+        "appName": "mechlib",
+        "exposeAppInBrowser": True,
+        "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel},
+    }
+    return {"jupyter-lite-schema-version": 0, "jupyter-config-data": config}
+
+
+def main() -> None:
+    """Stage the site's parts, then let JupyterLite put them together."""
+    output = Path(sys.argv[1] if len(sys.argv) > 1 else HERE.parent / "_build" / "html" / "lite").resolve()
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
+    with tempfile.TemporaryDirectory() as scratch:
+        stage = Path(scratch)
+        lay_contents(stage / "contents")
+        lay_python(stage / "static" / "pyodide")
+        (stage / "jupyter-lite.json").write_text(json.dumps(settings(), indent=2))
+        shutil.rmtree(output, ignore_errors=True)
+        command = [sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", str(stage)]
+        parts = ["--contents", "contents", "--output-dir", str(output), "--apps", "notebooks", "--apps", "lab"]
+        options = ["--no-sourcemaps", "--no-libarchive"]
+        result = subprocess.run([*command, *parts, *options], cwd=stage, capture_output=True, text=True)
+        if result.returncode:
+            raise SystemExit(f"jupyter lite build failed:\n{result.stdout}\n{result.stderr}")
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    print(f"{output}: {size / 1e6:.0f} MB of live pages")
+
+
+if __name__ == "__main__":
+    main()

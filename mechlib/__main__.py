@@ -1,0 +1,133 @@
+"""Command line: ``python -m mechlib models | serve | record NOTEBOOK ... | recordings check | recordings prune``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mechlib.recordings import dump, key, read, rewrite
+from mechlib.roster import Roster, home
+
+_SECRET = re.compile(r"""sk-ant-\w|"(authorization|x-api-key|api[-_]key|cookie)"\s*:|\bBearer\s+\w{16}""", re.I)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mechlib", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("models", "download the weights"), ("serve", "serve the open models until Ctrl-C")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--roster", default="open")
+        if name == "serve":
+            command.add_argument("model", nargs="*", help="only these (default: all)")
+            command.add_argument("--threads", type=int, default=1, help="threads a model (default: 1)")
+    command = commands.add_parser("record", help="run notebooks and record what is missing")
+    command.add_argument("notebook", nargs="+", type=Path)
+    command = commands.add_parser("recordings", help="check them, or drop what no notebook asks for")
+    command.add_argument("action", choices=["check", "prune"])
+    command.add_argument("--usage", default=os.environ.get("MECHLIB_USAGE"), help="logs of the keys that were replayed")
+    options = parser.parse_args(arguments)
+    run = {"models": _models, "serve": _serve, "record": _record, "recordings": _recordings}[options.command]
+    try:
+        return run(options)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"mechlib {options.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _models(options: argparse.Namespace) -> int:
+    from mechlib import models
+
+    for name, weights in Roster.load(options.roster).weights.items():
+        print(f"{name}: {models.fetch(weights)}, SHA-256 as the roster says ({weights['licence']})")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from mechlib import models
+
+    models.serve(Roster.load(options.roster), options.model, options.threads)
+    return 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    from tqdm import tqdm
+
+    os.environ["MECHLIB_LLM"] = "record"
+    for path in options.notebook:
+        notebook: Any = nbformat.read(str(path), as_version=4)  # type: ignore[no-untyped-call]
+        resources = {"metadata": {"path": str(path.resolve().parent)}}
+        runner = NotebookClient(notebook, timeout=None, resources=resources, record_timing=False)
+        bar = tqdm(notebook.cells, desc=path.name, unit="cell")
+        try:
+            with runner.setup_kernel():
+                for index, cell in enumerate(bar):
+                    runner.execute_cell(cell, index)
+        except CellExecutionError as error:
+            raise RuntimeError(f"{path.name} stopped; what was recorded is kept.\n{error}") from None
+    for cassette in _cassettes():
+        rewrite(cassette, read(cassette))
+    return 0
+
+
+def _recordings(options: argparse.Namespace) -> int:
+    used = _used(options.usage)
+    if options.action == "prune" and used is None:
+        raise ValueError("prune must know what is asked for: run `make notebooks`, then give --usage .cache/usage")
+    problems: list[str] = []
+    calls = 0
+    for path in _cassettes():
+        entries = read(path)
+        calls += len(entries)
+        if options.action == "prune" and used is not None:
+            kept = [entry for entry in entries if entry["key"] in used.get(path.stem, set())]
+            rewrite(path, kept)
+            print(f"{path.name}: kept {len(kept)}, dropped {len(entries) - len(kept)}")
+        else:
+            wanted = None if used is None else used.get(path.stem, set())
+            problems += [f"{path.name}: {problem}" for problem in _problems(entries, wanted)]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    scope = "also against what the notebooks asked for" if used is not None else "usage not known: run `make notebooks`"
+    print(f"{calls} recorded calls in {len(_cassettes())} cassettes, {len(problems)} problems ({scope})")
+    return 1 if problems else 0
+
+
+def _problems(entries: list[dict[str, Any]], used: set[str] | None) -> list[str]:
+    found = []
+    for entry in entries:
+        request, name = entry["request"], entry["key"][:12]
+        if entry["key"] != key(request["method"], request["path"], request["body"], request.get("sample", 0)):
+            found.append(f"{name} is not the key of its request: the line was edited; record it again")
+        if missing := {"weights", "server", "sdk", "date", "seconds"} - set(entry["provenance"]):
+            found.append(f"{name} does not say its {', '.join(sorted(missing))}; record it again")
+        if _SECRET.search(dump(entry)) or "headers" in request:
+            found.append(f"{name} holds what looks like a header or a key; delete the line")
+        if used is not None and entry["key"] not in used:
+            found.append(f"{name} is asked for by no notebook; `python -m mechlib recordings prune` drops it")
+    for stranger in sorted((used or set()) - {entry["key"] for entry in entries}):
+        found.append(f"{stranger[:12]} was asked for and is missing; record it")
+    return found
+
+
+def _used(folder: str | None) -> dict[str, set[str]] | None:
+    logs = list(Path(folder).glob("*.txt")) if folder else []
+    used: dict[str, set[str]] = {}
+    for log in logs:
+        used.setdefault(log.stem.rpartition("-")[0], set()).update(log.read_text(encoding="ascii").split())
+    return used if logs else None
+
+
+def _cassettes() -> list[Path]:
+    return sorted((home() / "recordings").glob("*.jsonl"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+// What each explorer computes, draws and says, from its parameters alone. `compute` is checked against mechlib's Python.
+const grid = (from, to, steps) => Array.from({ length: steps + 1 }, (_, i) => from + ((to - from) * i) / steps);
+const curve = (name, xs, f, best) => ({ name, points: xs.map((x) => [x, f(x)]), best: [best, f(best)] });
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+const show = (number) => (Math.abs(number) < 0.0005 ? 0 : number).toFixed(3).replace(/\.?0+$/, "").replace("-", "\u2212");
+const AGENTS = ["A", "B", "C"];
+
+function pipeline({ cost, share, lazy }) {
+  const works = 0.95;
+  const payoffs = [0, 1, 2].map((others) => {
+    const rest = works ** others * lazy ** (2 - others);
+    return { work: share * rest * works - cost, shirk: share * rest * lazy };
+  });
+  const stays = (workers) =>
+    (workers === 0 || payoffs[workers - 1].work >= payoffs[workers - 1].shirk) &&
+    (workers === 3 || payoffs[workers].shirk >= payoffs[workers].work);
+  return { payoffs, equilibria: [0, 1, 2, 3].filter(stays) };
+}
+
+function bidding({ bidders: n, value, bid }) {
+  const first = (b) => (value - b) * Math.min(1, (b * n) / (n - 1)) ** (n - 1);
+  const direct = (r) => (value - ((n - 1) / n) * r) * r ** (n - 1);
+  const second = (b) => value * b ** (n - 1) - ((n - 1) / n) * b ** n;
+  return { first: first(bid), direct: direct(bid), second: second(bid), best: ((n - 1) / n) * value, curves: { first, direct, second } };
+}
+
+function pivot({ a, b, c, worth }) {
+  const bids = [a, b, c];
+  const together = a + b >= c;
+  const payments = together ? [Math.max(0, c - b), Math.max(0, c - a), 0] : [0, 0, a + b];
+  return { bids, payments, together, gain: together ? worth - payments[0] : 0 };
+}
+
+function agreement({ good, accuracy, blind }) {
+  const pay = (share) => {
+    const says = [share + (1 - share) * accuracy, share + (1 - share) * (1 - accuracy)];
+    const joint = good * (says[0] ** 2 + (1 - says[0]) ** 2) + (1 - good) * (says[1] ** 2 + (1 - says[1]) ** 2);
+    const p = good * says[0] + (1 - good) * says[1];
+    return { output: joint, correlated: joint - p * p - (1 - p) * (1 - p) };
+  };
+  return { ...pay(blind), pay };
+}
+
+function credit(v) {
+  const worth = (set) => (set ? v[AGENTS.filter((_, i) => (set >> i) & 1).join("")] : 0);
+  const weight = [1 / 3, 1 / 6, 1 / 3];
+  const size = (set) => (set & 1) + ((set >> 1) & 1) + ((set >> 2) & 1);
+  const shapley = [0, 1, 2].map((i) =>
+    sum([0, 1, 2, 3, 4, 5, 6, 7].filter((s) => !((s >> i) & 1)).map((s) => weight[size(s)] * (worth(s | (1 << i)) - worth(s)))));
+  const difference = [0, 1, 2].map((i) => v.ABC - worth(7 & ~(1 << i)));
+  return { shapley, difference, equal: [0, 1, 2].map(() => v.ABC / 3) };
+}
+
+function scoring({ belief: p, report }) {
+  const absolute = (c) => c * (2 * p - 1);
+  const quadratic = (c) => p * (1 - (1 - c) ** 2) - (1 - p) * c ** 2;
+  const logarithmic = (c) => p * Math.log(c) + (1 - p) * Math.log(1 - c);
+  const curves = { absolute, quadratic, logarithmic };
+  return { absolute: absolute(report), quadratic: quadratic(report), logarithmic: logarithmic(report), best: p >= 0.5 ? 1 : 0, curves };
+}
+
+const bars = (groups, names, values, axis) => ({ kind: "bars", groups, series: names.map((name, i) => ({ name, values: values[i] })), axis });
+const COUNT = ["nobody", "one agent", "two agents", "all three"];
+
+export const models = {
+  pipeline: {
+    compute: pipeline,
+    draw: (_, s) => ({ ...bars(["both others shirk", "one works", "both others work"], ["if I work", "if I do not"],
+      [s.payoffs.map((p) => p.work), s.payoffs.map((p) => p.shirk)], "what I earn"), range: [-0.4, 1] }),
+    say: (_, s) => `In equilibrium, ${s.equilibria.map((k) => COUNT[k]).join(" or ")} ${s.equilibria.at(-1) > 1 ? "work" : "works"}.`
+      + (s.equilibria.length > 1 ? " Which of these happens is not settled by the payments." : ""),
+  },
+  bidding: {
+    compute: bidding,
+    draw: ({ value, bid }, s) => ({ kind: "curves", x: ["your bid or report", 0, 1], y: ["expected gain", -0.15, 0.5], ruler: [bid, "yours"],
+      series: [curve("first price, bid", grid(0, 1, 100), s.curves.first, s.best),
+        curve("its direct version and second price, report", grid(0, 1, 100), s.curves.direct, value)] }),
+    say: ({ value, bid }, s) => `In the first-price auction the best bid is ${show(s.best)}, and ${show(bid)} earns ${show(s.first)}. `
+      + `In its direct version, and in second price, the best report is your value, ${show(value)}; reporting ${show(bid)} earns ${show(s.direct)} in either.`,
+  },
+  pivot: {
+    compute: pivot,
+    draw: (_, s) => ({ ...bars(AGENTS, ["bids", "pays"], [s.bids, s.payments], "bid and payment"), range: [0, 10] }),
+    say: ({ a, b, c }, s) => s.together
+      ? `A and B win. Without A the others would have ${show(Math.max(b, c))}, with A they have ${show(b)}: A pays ${show(s.payments[0])}, and B pays ${show(s.payments[1])}. A gains ${show(s.gain)}.`
+      : `C wins both. Without C, A and B would have ${show(a + b)}: that is what C pays. A gains 0.`,
+  },
+  agreement: {
+    compute: agreement,
+    draw: ({ blind }, s) => ({ kind: "curves", x: ["share of tasks graded without looking", 0, 1], y: ["mean payment a task", 0, 1],
+      ruler: [blind, "here"], series: [
+        curve("output agreement", grid(0, 1, 100), (x) => s.pay(x).output, s.pay(0).output > 1 - 1e-9 ? 0 : 1),
+        curve("correlated agreement", grid(0, 1, 100), (x) => s.pay(x).correlated, 0)] }),
+    say: ({ blind }, s) => `At ${show(blind)}, output agreement pays ${show(s.output)} and correlated agreement ${show(s.correlated)}. `
+      + `Never looking pays ${show(s.pay(1).output)} and ${show(s.pay(1).correlated)}; always looking, ${show(s.pay(0).output)} and ${show(s.pay(0).correlated)}.`,
+  },
+  credit: {
+    compute: credit,
+    draw: (_, s) => ({ ...bars(AGENTS, ["Shapley value", "difference reward", "equal split"], [s.shapley, s.difference, s.equal], "credit"), range: [-0.6, 1] }),
+    say: (v, s) => `All three produce ${show(v.ABC)}. The Shapley values add up to ${show(sum(s.shapley))}, `
+      + `the difference rewards to ${show(sum(s.difference))}, the equal split to ${show(sum(s.equal))}.`,
+  },
+  scoring: {
+    compute: scoring,
+    draw: ({ belief, report }, s) => ({ kind: "curves", x: ["reported confidence c", 0, 1], y: ["expected payment", -1.6, 1], ruler: [report, "yours"],
+      series: [curve("absolute", grid(0, 1, 100), s.curves.absolute, s.best), curve("quadratic", grid(0, 1, 100), s.curves.quadratic, belief),
+        curve("logarithmic", grid(0.002, 0.998, 200), s.curves.logarithmic, belief)] }),
+    say: ({ belief, report }, s) => `With belief ${show(belief)}, the absolute rule pays most for saying ${s.best}; the quadratic and the logarithmic rule, `
+      + `for saying ${show(belief)}. Saying ${show(report)} earns ${show(s.absolute)}, ${show(s.quadratic)} and ${show(s.logarithmic)}.`,
+  },
+};

@@ -1,0 +1,90 @@
+"""Recordings on disk: one JSON line a call, appended and synced call by call, sorted when a run is over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def key(method: str, path: str, body: Any, sample: int = 0) -> str:
+    """Return the SHA-256 under which a request is stored; a `sample` of 0 is the plain request."""
+    parts = {"method": method.lower(), "path": path, "body": body, **({"sample": sample} if sample else {})}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return a cassette's entries; a half line at the end, left by a crash, is dropped with a warning.
+
+    Raises
+    ------
+    ValueError
+        If a line is malformed or two entries share a key.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    if lines.pop():
+        warnings.warn(f"{path.name} ends in half a line, which a crash left: it is ignored", stacklevel=3)
+    entries: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            entry["response"], entry["request"]["body"], entry["provenance"]
+            known = entries.setdefault(entry["key"], entry)
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{path.name}, line {number}: not a recording ({error!r}); delete the line") from None
+        if known["response"] != entry["response"] or known["provenance"] != entry["provenance"]:
+            raise ValueError(f"{path.name}, line {number}: two different replies for one request; delete one of them")
+    return list(entries.values())
+
+
+def append(path: Path, entry: Mapping[str, Any]) -> None:
+    """Add one entry and return once it is on the disk; several processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b") as file, _locked(file.fileno()):
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":  # a crash left half a line: cut it off before the next whole one
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(dump(entry).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def rewrite(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Replace a cassette by these entries, sorted, in one atomic step."""
+    ordered = sorted(entries, key=lambda e: (str(e["request"]["body"].get("model")), e["key"]))
+    scratch = path.with_suffix(".part")
+    with open(scratch, "wb") as file:
+        file.write("".join(dump(entry) + "\n" for entry in ordered).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)
+
+
+def dump(entry: Mapping[str, Any]) -> str:
+    """Return the canonical line of an entry."""
+    return json.dumps(entry, sort_keys=True, ensure_ascii=False)
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    if sys.platform in ("win32", "emscripten"):
+        yield
+        return
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

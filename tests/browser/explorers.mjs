@@ -1,0 +1,50 @@
+// Move every explorer of static pages: by the pointer in the drawing, by a slider, by keyboard. Job: {site, pages, width}.
+import { job, openPage, withBrowser } from "./browser.mjs";
+
+const { site, pages, width } = await job();
+const drawing = (box) => box.locator("svg[role=img]").first().innerHTML();
+
+async function move(page, box) {
+  await box.scrollIntoViewIfNeeded();
+  const title = await box.getAttribute("aria-label");
+  const said = async () => [await drawing(box), await box.locator(".mlx-said").textContent()].join("\n");
+  const first = await said();
+  const slider = box.locator("input").first();
+  await slider.focus();
+  for (let i = 0; i < 5; i++) await page.keyboard.press(i ? "ArrowLeft" : "ArrowRight");
+  const keyed = await said();
+  await box.getByRole("button", { name: "Reset" }).click();
+  const reset = await said();
+  const track = await slider.boundingBox();
+  await page.mouse.move(track.x + track.width / 2, track.y + track.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(track.x + track.width * 0.9, track.y + track.height / 2, { steps: 5 });
+  await page.mouse.up();
+  const slid = await said();
+  let dragged = null;
+  const svg = box.locator("svg.mlx-drag");
+  if (await svg.count()) {
+    const before = await said();
+    await svg.scrollIntoViewIfNeeded();
+    const frame = await svg.boundingBox();
+    await page.mouse.move(frame.x + frame.width * 0.2, frame.y + frame.height * 0.6);
+    await page.mouse.down();
+    await page.mouse.move(frame.x + frame.width * 0.25, frame.y + frame.height * 0.3, { steps: 5 });
+    await page.mouse.up();
+    dragged = (await said()) !== before;
+  }
+  const edges = await box.evaluate((node) => [node.getBoundingClientRect().right, window.innerWidth, node.scrollWidth - node.clientWidth]);
+  return { title, keyed: keyed !== first, reset: reset === first, slid: slid !== first, dragged, edges };
+}
+
+await withBrowser({ viewport: { width, height: 900 }, hasTouch: width < 500 }, async (context) => {
+  const records = [];
+  for (const path of pages) {
+    const page = await openPage(context, site);
+    await page.goto(site + path);
+    await page.locator(".mlx").first().waitFor();
+    for (const box of await page.locator(".mlx").all()) records.push({ path, ...(await move(page, box)), problems: page.problems });
+    await page.close();
+  }
+  console.log(JSON.stringify(records));
+});

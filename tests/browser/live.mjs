@@ -1,0 +1,61 @@
+// Run notebooks in the live pages. Job: {site, notebooks: [{name, explorer, exercise: {cell, tries: [source]}}], width, shots}.
+import { bytesOf, inParallel, job, openPage, withBrowser } from "./browser.mjs";
+
+const { site, notebooks, width = 2, shots } = await job();
+
+/** Open one notebook, clear its committed outputs, run all of it, and read what it showed. */
+async function runAll(context, { name, explorer, exercise }) {
+  const start = Date.now();
+  const page = await openPage(context, site);
+  await page.goto(`${site}lite/notebooks/index.html?path=${name}`);
+  await page.waitForFunction(() => window.jupyterapp?.shell.currentWidget?.context?.isReady, null, { timeout: 90000 });
+  const asked = page.locator(".jp-Dialog").count();
+  await page.evaluate(async () => {
+    await window.jupyterapp.commands.execute("notebook:clear-all-cell-outputs");
+    await window.jupyterapp.shell.currentWidget.sessionContext.ready;
+    await window.jupyterapp.commands.execute("notebook:run-all-cells");
+  });
+  const seconds = (Date.now() - start) / 1000;
+  const cells = await page.evaluate(() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells);
+  const result = { name, seconds, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
+  if (explorer) result.explorer = await moveExplorer(page, explorer);
+  if (exercise) result.tries = await attempt(page, exercise);
+  if (shots) await page.screenshot({ path: `${shots}/live-${name}.png` });
+  await page.close();
+  return { ...result, problems: page.problems };
+}
+
+/** Scroll to the explorer's cell, move its first slider with the keyboard, and return its sentence before and after. */
+async function moveExplorer(page, id) {
+  await page.evaluate(async (cell) => {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    await content.scrollToItem(content.widgets.findIndex((widget) => widget.model.id === cell), "start");
+  }, id);
+  const box = page.locator(".mlx").first();
+  await box.waitFor({ timeout: 20000 });
+  const before = await box.locator(".mlx-said").textContent();
+  await box.locator("input").first().focus();
+  for (let i = 0; i < 8; i++) await page.keyboard.press("ArrowRight");
+  return { before, after: await box.locator(".mlx-said").textContent() };
+}
+
+/** Put one source after the other into an exercise's cell, run it each time, and return what it printed. */
+async function attempt(page, { cell, tries }) {
+  return page.evaluate(async ([id, sources]) => {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    const index = content.widgets.findIndex((widget) => widget.model.id === id);
+    const said = [];
+    for (const source of sources) {
+      content.deselectAll();
+      content.activeCellIndex = index;
+      content.activeCell.model.sharedModel.setSource(source);
+      await window.jupyterapp.commands.execute("notebook:run-cell");
+      said.push(content.activeCell.model.sharedModel.toJSON().outputs.map((o) => [o.text ?? o.data?.["text/plain"] ?? o.evalue].flat().join("")).join(""));
+    }
+    return said;
+  }, [cell, tries]);
+}
+
+await withBrowser({}, async (context) => {
+  console.log(JSON.stringify(await inParallel(width, notebooks, (notebook) => runAll(context, notebook))));
+});

@@ -1,0 +1,345 @@
+"""The auditor: its verdict is the definition's, found by brute force, for any way of writing a rule."""
+
+import functools
+import itertools
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mechlib.auctions import all_pay, first_price, posted_price, second_price, vickrey
+from mechlib.audit import audit, audit_bayes, audit_sampled, expected
+from mechlib.outcome import Outcome, welfare
+from mechlib.paths import vcg_path
+from mechlib.scoring import absolute, quadratic
+from mechlib.vcg import vcg
+
+GRID = np.arange(5.0)
+
+
+def table_rule(sizes, seed, levels=4):
+    """Return a rule on indices with random allocations and payments, as arrays over the grid."""
+    rng = np.random.default_rng(seed)
+    allocation, payments = rng.integers(0, levels, size=(2, *sizes, len(sizes)))
+
+    def rule(reports):
+        at = tuple(np.moveaxis(np.asarray(reports), -1, 0))
+        return Outcome(allocation[at], payments[at])
+
+    return rule
+
+
+def brute_force(rule, types, reports):
+    """Return regret, worst honest utility, welfare lost and budget, straight from the definitions."""
+    profiles = list(itertools.product(*reports))
+    outcome = {p: rule(np.array(p)) for p in profiles}
+    n, regret, worst = len(types), 0, np.inf
+    for i in range(n):
+        for others in profiles:
+            for kind in types[i]:
+                def worth(report, i=i, others=others, kind=kind):
+                    result = outcome[(*others[:i], report, *others[i + 1 :])]
+                    return kind * result.allocation[i] - result.payments[i]
+                worst = min(worst, worth(kind))
+                regret = max(regret, *(worth(lie) - worth(kind) for lie in reports[i]))
+    honest = list(itertools.product(*types))
+    lost = max(
+        max(np.dot(p, o.allocation) for o in outcome.values()) - np.dot(p, outcome[p].allocation) for p in honest
+    )
+    paid = [outcome[p].payments.sum() for p in honest]
+    return regret, worst, lost, (min(paid), max(paid))
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 10**6), st.integers(0, 2),
+       st.integers(1, 40))
+def test_every_finding_equals_brute_force(sizes, seed, extra, cells):
+    types = [np.arange(k) for k in sizes]
+    reports = [np.arange(k + extra) for k in sizes]
+    rule = table_rule([k + extra for k in sizes], seed)
+    found = audit(rule, types, reports, cells=cells)
+    regret, worst, lost, budget = brute_force(rule, types, reports)
+    assert (found.regret, found.worst_utility, found.welfare_lost, found.budget) == (regret, worst, lost, budget)
+    assert found.is_dsic == (regret == 0) and found.is_ir == (worst >= 0) and found.is_efficient == (lost == 0)
+
+
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=3), st.integers(0, 10**6))
+def test_the_witness_is_a_lie_that_gains_what_it_says(sizes, seed):
+    rule = table_rule(sizes, seed)
+    found = audit(rule, [np.arange(k) for k in sizes])
+    if found.witness is not None:
+        agent, types, lie, gain = found.witness
+        told = (*types[:agent], lie, *types[agent + 1 :])
+        honest, lied = rule(np.array(types)), rule(np.array(told))
+        worth = [types[agent] * o.allocation[agent] - o.payments[agent] for o in (honest, lied)]
+        assert worth[1] - worth[0] == gain == found.regret > 0
+
+
+@given(st.integers(0, 10**6), st.integers(2, 30))
+def test_slabs_change_nothing(seed, cells):
+    rule, types = table_rule([3, 2, 4], seed), [np.arange(k) for k in (3, 2, 4)]
+    assert repr(audit(rule, types, cells=cells)) == repr(audit(rule, types))
+    assert audit(rule, types, cells=cells).witness == audit(rule, types).witness
+
+
+@pytest.mark.parametrize(
+    ("rule", "dsic", "ir", "efficient"),
+    [
+        (second_price, True, True, True),
+        (functools.partial(second_price, reserve=2), True, True, False),
+        (functools.partial(vickrey, units=2), True, True, True),
+        (functools.partial(posted_price, price=2), True, True, False),
+        (first_price, False, True, True),
+        (all_pay, False, False, True),
+    ],
+)
+def test_auctions_get_the_textbook_verdict(rule, dsic, ir, efficient):
+    found = audit(rule, GRID, n=3)
+    assert (found.is_dsic, found.is_ir) == (dsic, ir)
+    one_item = np.eye(4)[:, :3]
+    if getattr(rule, "keywords", {}).get("units") == 2:
+        one_item = np.array([row for row in itertools.product([0, 1], repeat=3) if sum(row) <= 2])
+    if getattr(rule, "keywords", {}).get("price"):
+        one_item = np.array(list(itertools.product([0, 1], repeat=3)))
+    assert audit(rule, GRID, n=3, feasible=one_item).is_efficient == efficient
+
+
+def second_price_in_plain_python(bids):
+    winner = bids.index(max(bids))  # a list's method: only a list will do
+    price = sorted(bids)[-2]
+    return [float(i == winner) for i in range(len(bids))], [price if i == winner else 0.0 for i in range(len(bids))]
+
+
+def second_price_for_batches_only(bids):
+    rows = np.arange(len(bids))
+    allocation = np.zeros(bids.shape)
+    allocation[rows, bids.argmax(axis=1)] = 1
+    return allocation, allocation * np.sort(bids, axis=1)[:, -2:-1]
+
+
+def second_price_spoiling_its_input(bids):
+    winner = int(np.argmax(bids))
+    bids.sort()
+    allocation = np.eye(len(bids))[winner]
+    return allocation, allocation * bids[-2]
+
+
+def second_price_by_flat_argmax(bids):
+    """Right for one profile; for a batch it silently returns nonsense of the right shape."""
+    allocation = np.zeros(np.shape(bids))
+    allocation.flat[np.argmax(bids)] = 1
+    return allocation, allocation * np.sort(np.ravel(bids))[-2]
+
+
+@pytest.mark.parametrize("rule", [second_price_in_plain_python, second_price_for_batches_only,
+                                  second_price_spoiling_its_input, second_price_by_flat_argmax])
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_rule_is_audited_as_it_is_written(rule, n):
+    mine, library = audit(rule, GRID, n=n), audit(second_price, GRID, n=n)
+    assert mine.is_dsic and mine.budget == library.budget and mine.profiles == library.profiles
+
+
+def test_first_price_names_its_most_profitable_lie():
+    found = audit(first_price, [1, 4, 7], n=3)
+    assert found.witness == (0, (7, 1, 1), 1, 6.0) and found.regret == 6
+    assert "agent 0, worth 7, gains 6 by reporting 1 when the others report (1, 1)" in repr(found)
+
+
+def test_agents_may_have_grids_of_their_own():
+    found = audit(second_price, [np.arange(3), np.arange(5), np.array([2.5])])
+    assert found.profiles == 15 and found.is_dsic
+
+
+def test_a_coarse_grid_can_hide_a_lie_that_more_reports_uncover():
+    sealed = audit(first_price, [[0, 4], [0, 3]])
+    finer = audit(first_price, [[0, 4], [0, 3]], reports=[[3], [3]])
+    assert sealed.regret == 4 and finer.regret == 4
+    assert audit(first_price, [[4], [3]]).is_dsic
+    assert audit(first_price, [[4], [3]], reports=[[3], [3]]).witness == (0, (4, 3), 3, 1.0)
+
+
+def test_gains_below_the_tolerance_are_rounding():
+    def nearly(bids):
+        allocation, payments = second_price(bids)
+        return allocation, payments + 1e-7 * np.asarray(bids)
+
+    assert not audit(nearly, GRID, n=2).is_dsic
+    assert audit(nearly, GRID, n=2, tolerance=1e-6).is_dsic
+
+
+def test_the_confidence_rule_is_gamed_and_the_quadratic_one_is_not():
+    beliefs = np.linspace(0, 1, 11)
+
+    def earns(rule):
+        return lambda i, p, c: p * rule(c[..., 0], 1) + (1 - p) * rule(c[..., 0], 0)
+
+    assert not audit(lambda reports: reports, beliefs, n=1, utility=earns(absolute)).is_dsic
+    found = audit(lambda reports: reports, beliefs, n=1, utility=earns(quadratic))
+    assert found.is_dsic and found.is_ir and found.is_efficient is None and found.budget is None
+
+
+def test_a_path_is_audited_through_its_edges():
+    edges = [(0, 1), (1, 3), (0, 2), (2, 3)]
+
+    def worth(i, cost, path):
+        return sum(p - cost for e, p in zip(path.edges, path.payments, strict=True) if e == i)
+
+    truthful = audit(lambda costs: vcg_path(edges, costs, 0, 3), [1, 2, 4], n=4, utility=worth)
+    assert truthful.is_dsic and truthful.is_ir
+
+    def pay_as_bid(costs):
+        path = vcg_path(edges, costs, 0, 3)
+        return path._replace(payments=np.asarray(costs)[list(path.edges)])
+
+    assert not audit(pay_as_bid, [1, 2, 4], n=4, utility=worth).is_dsic
+
+
+def test_types_may_be_vectors():
+    kinds = np.array([[5.0, 0, 1], [0, 3, 2], [4, 4, 0]])
+    found = audit(vcg, [kinds, kinds], utility=lambda i, v, pivot: v[pivot.outcome] - pivot.payments[i],
+                  welfare=lambda types, pivot: types[:, pivot.outcome].sum(axis=0))
+    assert found.is_dsic and found.is_ir and found.is_efficient and found.budget[0] >= 0
+
+
+def test_types_may_be_indices_into_a_table_or_words():
+    worth = {"low": 1, "high": 3}
+    found = audit(lambda reports: second_price([worth[r] for r in reports]), ["low", "high"], n=2,
+                  utility=lambda i, kind, o: worth[kind] * o.allocation[i] - o.payments[i])
+    assert found.is_dsic and found.budget == (1, 3)
+
+
+def test_welfare_and_feasible_outcomes_are_the_callers_to_choose():
+    by_default = audit(first_price, GRID, n=3)
+    asked = audit(first_price, GRID, n=3, welfare=welfare)
+    assert by_default.is_efficient and asked.is_efficient
+    always_first = audit(lambda bids: (np.eye(3)[0], np.zeros(3)), GRID, n=3)
+    assert always_first.is_efficient and "among the 1 allocations that the rule attains" in repr(always_first)
+    assert audit(lambda bids: (np.eye(3)[0], np.zeros(3)), GRID, n=3, feasible=np.eye(3)).welfare_lost == 4
+
+
+def test_an_infinite_payment_to_a_bridge_is_no_profitable_lie():
+    found = audit(lambda costs: vcg_path([(0, 1)], costs, 0, 1), [1, 2], n=1,
+                  utility=lambda i, cost, path: path.payments[0] - cost)
+    assert found.is_dsic
+
+
+def lottery(reports, rng):
+    """Return a fair lottery at a price of half the report: lying low pays."""
+    winner = np.eye(len(reports))[rng.integers(len(reports))]
+    return winner, winner * np.asarray(reports) / 2
+
+
+def test_a_random_rule_is_audited_in_expectation():
+    with pytest.raises(ValueError, match="random"):
+        audit(lambda bids: (np.zeros(2), np.random.default_rng().random(2)), GRID, n=2)
+    found = audit(expected(lottery, draws=200), GRID, n=2)
+    assert found.rule == "lottery" and found.regret == pytest.approx(1, abs=0.2)
+    random_price = expected(lambda bids, rng: posted_price(bids, rng.uniform(0, 4)), draws=50)
+    assert audit(random_price, GRID, n=2).is_dsic
+
+
+@given(st.lists(st.integers(1, 3), min_size=2, max_size=3), st.integers(0, 10**6), st.integers(2, 40))
+def test_bayesian_regret_equals_brute_force(sizes, seed, cells):
+    rng = np.random.default_rng(seed)
+    prior = [rng.dirichlet(np.ones(k)) for k in sizes]
+    rule, types = table_rule([k + 1 for k in sizes], seed), [np.arange(k) for k in sizes]
+    found = audit_bayes(rule, types, prior, [np.arange(k + 1) for k in sizes], cells=cells)
+
+    def worth(i, kind, report):
+        total = 0.0
+        for others in itertools.product(*types[:i], [report], *types[i + 1 :]):
+            weight = np.prod([prior[j][others[j]] for j in range(len(sizes)) if j != i])
+            outcome = rule(np.array(others))
+            total += weight * (kind * outcome.allocation[i] - outcome.payments[i])
+        return total
+
+    gains = [worth(i, t, r) - worth(i, t, t) for i in range(len(sizes)) for t in types[i] for r in range(sizes[i] + 1)]
+    assert found.regret == pytest.approx(max(gains), abs=1e-9)
+    paid = sum(np.prod([prior[j][p[j]] for j in range(len(sizes))]) * rule(np.array(p)).payments.sum()
+               for p in itertools.product(*types))
+    assert found.expected_revenue == pytest.approx(paid)
+
+
+def test_dominant_truth_is_an_equilibrium_under_every_prior():
+    found = audit_bayes(second_price, GRID, np.full(5, 0.2), n=3)
+    assert found.is_bic and found.is_dsic is None and audit(second_price, GRID, n=3).is_bic
+    assert not audit_bayes(first_price, GRID, np.full(5, 0.2), n=3).is_bic
+
+
+def uniform(rng, size):
+    """Draw values of three bidders."""
+    return rng.random((size, 3))
+
+
+def test_a_sample_finds_the_lie_in_first_price_and_none_in_second_price():
+    lying = audit_sampled(first_price, uniform, 1000, lies=20, progress=False)
+    assert lying.is_dsic is False and lying.mean_regret > 10 * lying.standard_error > 0
+    honest = audit_sampled(second_price, uniform, 1000, progress=False)
+    assert honest.is_dsic is None and honest.mean_regret == 0 and "fewer than 0.003 of profiles" in repr(honest)
+
+
+def test_sampled_revenue_agrees_with_theory_within_its_error():
+    found = audit_sampled(second_price, uniform, 4000, lies=1, progress=False)
+    assert found.expected_revenue == pytest.approx(1 / 2, abs=0.02)  # (n - 1) / (n + 1) at n = 3
+
+
+def test_executors_agree_to_the_last_bit():
+    alone = audit_sampled(first_price, uniform, 500, progress=False, seed=3)
+    for pool in (ThreadPoolExecutor(2), ProcessPoolExecutor(2)):
+        with pool:
+            assert audit_sampled(first_price, uniform, 500, progress=False, seed=3, executor=pool) == alone
+    assert audit_sampled(first_price, uniform, 500, progress=False, seed=4) != alone
+
+
+def test_dask_agrees_to_the_last_bit():
+    distributed = pytest.importorskip("distributed")
+    local = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+    with local as cluster, distributed.Client(cluster) as dask:
+        found = audit_sampled(first_price, uniform, 500, progress=False, executor=dask.get_executor())
+    assert found == audit_sampled(first_price, uniform, 500, progress=False)
+
+
+def test_a_sample_takes_reports_and_a_utility():
+    found = audit_sampled(second_price, uniform, 200, reports=[0.0, 0.5, 1.0], progress=False,
+                          utility=lambda i, v, o: v * o.allocation[i] - o.payments[i])
+    assert found.mean_regret == 0
+    stingy = audit_sampled(all_pay, uniform, 200, utility=lambda i, v, o: -o.payments[i], progress=False)
+    assert stingy.regret > 0 and "of type" in repr(stingy)
+
+
+def test_what_a_reader_sees_is_escaped_and_has_no_colour_of_its_own():
+    def rule(reports):
+        return reports
+
+    rule.__name__ = "<script>"
+    page = audit(rule, ["<b>", "&"], n=1, utility=lambda i, kind, o: float(o[0] != kind))._repr_html_()
+    assert "<script>" not in page and "&lt;b&gt;" in page and "&amp;" in page
+    assert "color:inherit" in page and "background:transparent" in page
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: audit(second_price, GRID), "say with n="),
+        (lambda: audit(second_price, [GRID, GRID], n=3), "2 grids, but there are 3 agents"),
+        (lambda: audit(second_price, [GRID, []]), "agent 1 has shape"),
+        (lambda: audit(second_price, [0, np.inf], n=2), "must be finite"),
+        (lambda: audit(second_price, np.arange(100), n=6), "audit_sampled"),
+        (lambda: audit(lambda bids: 3, GRID, n=2), "utility="),
+        (lambda: audit(lambda bids: (np.ones(1), np.ones(2)), GRID, n=2), r"both must be \(2,\)"),
+        (lambda: audit(lambda bids: 1 / 0, GRID, n=2), "fails on the reports"),
+        (lambda: audit(lambda bids: (bids * np.nan, bids), GRID, n=2), "NaN"),
+        (lambda: audit(vcg, [np.eye(2), np.eye(2)], utility=lambda i, t, o: np.nan), "NaN"),
+        (lambda: audit(second_price, GRID, n=2, feasible=[1, 2]), "feasible has shape"),
+        (lambda: audit(lambda r: (r[..., 0], r[..., 0]), [np.eye(2), np.eye(2)]), "types are vectors"),
+        (lambda: audit_bayes(second_price, GRID, [0.5, 0.5], n=2), "sum to 1"),
+        (lambda: audit_bayes(second_price, GRID, np.ones((3, 5)) / 5, n=2), "one row an agent"),
+        (lambda: audit_sampled(second_price, lambda rng, size: rng.random(3)), "one profile|a profile a row"),
+        (lambda: audit_sampled(second_price, uniform, samples=0), "samples is 0"),
+        (lambda: expected(lottery, 0), "draws is 0"),
+    ],
+)
+def test_errors_say_what_was_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,213 @@
+"""The checker: right answers pass, wrong ones are told why, and nothing a learner writes escapes as a traceback."""
+
+import numpy as np
+import pytest
+
+from mechlib import check as checking
+from mechlib.auctions import first_price, second_price
+from mechlib.check import Exercise, check, find, verdict
+from mechlib.judges import python, show
+from mechlib.scoring import absolute, quadratic
+
+
+def told(exercise, answer):
+    judged = verdict(exercise, answer)
+    assert judged.right == judged.message.startswith("right")
+    return judged.message
+
+
+NUMBER = Exercise(
+    "number", "`x`, a half", expected="1 / 2", near=[{"value": "2", "say": "Upside down."}], hint="Halve 1."
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (0.5, "right."),
+        (np.float64(0.5 + 1e-9), "right."),
+        (None, "not attempted yet. Define `x`, a half."),
+        (..., "not attempted yet. Define `x`, a half."),
+        (0.6, "not yet. 0.6 is too high. Halve 1."),
+        (0.4, "not yet. 0.4 is too low. Halve 1."),
+        (2, "not yet. Upside down. Halve 1."),
+        ("half", "not yet. Give a single number; 'half' is not one. Halve 1."),
+    ],
+)
+def test_a_number_is_called_too_high_or_too_low_and_never_given_away(answer, message):
+    assert told(NUMBER, answer) == message
+
+
+def test_an_infinite_number_can_be_expected():
+    assert verdict(Exercise("number", "x", expected="np.inf"), float("inf")).right
+
+
+def test_a_choice_says_why_not():
+    exercise = Exercise("choice", "`why`", key="b", say={"a": "That is the first price."}, right="Vickrey.")
+    assert told(exercise, "B ") == "right. Vickrey."
+    assert told(exercise, "a") == "not yet. That is the first price."
+    assert told(exercise, "z") == "not yet. 'z' is none of the options a, b."
+
+
+def test_values_say_what_was_given_and_what_was_expected():
+    exercise = Exercise(
+        "values", "`prices`", expected="np.array([4, 1])", near=[{"value": "[5, 2]", "say": "Those are bids."}]
+    )
+    assert told(exercise, [4, 1]) == "right."
+    assert told(exercise, [4, 2]) == "not yet. You gave [4, 2], expected [4, 1]."
+    assert told(exercise, [4, 1, 0]) == "not yet. You gave [4, 1, 0], of shape (3,); expected shape (2,)."
+    assert told(exercise, [5, 2]) == "not yet. Those are bids."
+    assert told(exercise, "four") == "not yet. You gave 'four', expected [4, 1]."
+    assert told(Exercise("values", "x", expected="{1, 2}"), {2, 1}) == "right."
+
+
+RULE = Exercise(
+    "function",
+    "`rule`",
+    setup="from mechlib.auctions import second_price",
+    expected="second_price",
+    cases="[(np.array([3., 1.]),), (np.array([2., 5.]),)]",
+)
+
+
+def overcharge(bids):
+    outcome = first_price(bids)
+    return outcome if bids[0] < bids[1] else second_price(bids)
+
+
+def test_a_function_is_told_the_input_on_which_it_differs():
+    assert told(RULE, second_price) == "right."
+    problem = told(RULE, overcharge)
+    assert "overcharge([2, 5]) gave [0, 5], expected [0, 2] (payments)." in problem
+    assert "your function([3, 1]) gave None (does it end in `return`?)" in told(RULE, lambda bids: (None, None))
+    assert "gave 1, expected Outcome(" in told(RULE, lambda bids: 1)
+    assert told(RULE, 3) == "not yet. Give a function; 3 is not one."
+
+
+def test_a_function_that_raises_is_told_the_exception_and_the_input():
+    def broken(bids):
+        return bids[7]
+
+    assert "broken([3, 1]) raised IndexError: index 7 is out of bounds" in told(RULE, broken)
+
+
+def test_a_function_that_spoils_its_input_is_not_judged_on_the_spoilt_one():
+    def spoiler(bids):
+        bids *= 0
+        return bids
+
+    exercise = Exercise("function", "f", expected="lambda x: x", cases="[(np.ones(2),)]")
+    assert "spoiler([1, 1]) gave [0, 0], expected [1, 1]" in told(exercise, spoiler)
+
+
+AUCTION = Exercise(
+    "audit", "`rule`", types="np.arange(4)", options={"n": "2"}, wants=["dsic", "ir", "no_deficit", "efficient"]
+)
+
+
+def test_an_audited_mechanism_is_told_the_witness():
+    assert told(AUCTION, second_price) == "right."
+    problem = told(AUCTION, first_price)
+    assert "It is not truthful: agent 0, worth" in problem and "by reporting" in problem
+    assert told(AUCTION, 1).startswith("not yet. Give a mechanism")
+
+
+def test_each_property_that_fails_is_named():
+    def shifted(by):
+        return lambda bids: (second_price(bids).allocation, second_price(bids).payments + by)
+
+    assert "not individually rational: an honest agent ends with -1" in told(AUCTION, shifted(1))
+    assert "runs a deficit of 2" in told(AUCTION, shifted(-1))
+    assert (
+        told(AUCTION, lambda bids: (np.zeros_like(bids), np.zeros_like(bids))) == "right."
+    )  # efficient as far as it goes
+    balanced = Exercise("audit", "`rule`", types="np.arange(3)", options={"n": "2"}, wants=["balanced"])
+    assert "must sum to 0, but run from 0 to 2" in told(balanced, second_price)
+    feasible = {"n": "2", "feasible": "[[1, 0], [0, 1]]"}
+    efficient = Exercise("audit", "`rule`", types="np.arange(3)", options=feasible, wants=["efficient"])
+    assert "not efficient: it loses 2 of welfare" in told(efficient, lambda bids: (0 * bids, 0 * bids))
+
+
+def test_a_prior_makes_it_a_bayesian_audit():
+    options = {"n": "2", "prior": "np.full(3, 1 / 3)"}
+    exercise = Exercise("audit", "`rule`", types="np.arange(3)", options=options, wants=["bic"])
+    assert told(exercise, second_price) == "right."
+    assert "not truthful on average" in told(exercise, first_price)
+
+
+def test_a_mechanism_that_raises_is_told_on_which_reports():
+    def broken(bids):
+        raise RuntimeError("no idea")
+
+    problem = told(AUCTION, broken)
+    assert "fails on the reports" in problem and "no idea" in problem
+
+
+PROPER = Exercise("proper", "`rule`")
+
+
+def test_a_scoring_rule_is_told_the_belief_and_the_better_lie():
+    assert told(PROPER, quadratic) == "right."
+    assert "at belief 0.25, reporting 0 expects 0.125 more than the truth" in told(PROPER, absolute)
+    assert "at belief 0, reporting 0.01 expects as much as the truth" in told(PROPER, lambda c, a: 1)
+    assert told(PROPER, 0.5).startswith("not yet. Give a rule")
+    assert "must return a number, but gave nan" in told(PROPER, lambda c, a: c * np.nan)
+    assert "raised NameError" in told(PROPER, lambda c, a: undefined)  # noqa: F821
+
+
+def test_a_property_is_any_assertion():
+    exercise = Exercise(
+        "property", "`shares`", test="assert sum(answer) == 1, f'They sum to {sum(answer)}.'\nassert answer[0]"
+    )
+    assert told(exercise, [0.5, 0.5]) == "right."
+    assert told(exercise, [1, 1]) == "not yet. They sum to 2."
+    assert told(exercise, [0, 1]) == "not yet. It does not pass the test."
+    assert told(exercise, 3).startswith("not yet. TypeError: 'int' object is not iterable.")
+
+
+def test_a_watched_function_keeps_its_attributes_and_a_class_is_left_alone():
+    def rule():
+        return 1
+
+    rule.price = 3
+    assert verdict(Exercise("property", "x", test="assert answer.price == 3 and answer() == 1"), rule).right
+    assert verdict(Exercise("property", "x", test="assert issubclass(answer, int)"), bool).right
+
+
+def test_a_learners_warnings_stay_out_of_the_notebook(recwarn):
+    exercise = Exercise("property", "x", test="answer()")
+    assert verdict(exercise, lambda: np.log(np.zeros(2))).right
+    assert not recwarn.list
+
+
+TOML = '["77-a"]\nkind = "number"\nask = "`x`"\nexpected = "1"\n'
+
+
+def test_check_prints_one_line_and_finds_the_table_beside_or_above_the_notebook(tmp_path, monkeypatch, capsys):
+    (tmp_path / "notebooks" / "checks").mkdir(parents=True)
+    (tmp_path / "notebooks" / "checks" / "77.toml").write_text(TOML)
+    for folder in (tmp_path, tmp_path / "notebooks"):
+        monkeypatch.chdir(folder)
+        assert check("77-a", 1) is None
+        assert capsys.readouterr().out == "77-a: right.\n"
+
+
+def test_an_unknown_exercise_is_an_error_that_lists_the_known_ones(tmp_path, monkeypatch):
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "77.toml").write_text(TOML)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LookupError, match="it has 77-a"):
+        find("77-b")
+    with pytest.raises(LookupError, match="no checks/78"):
+        find("78-a")
+
+
+def test_long_values_are_shown_short():
+    assert len(show(np.arange(1000))) == 100
+    assert show((1.23456, True, "a")) == "(1.235, True, 'a')"
+    assert show(checking.check) == "check"
+
+
+def test_python_in_the_tables_is_an_expression_or_statements_that_define_the_answer():
+    assert python("x + 1", {"x": 2}) == 3
+    assert python("def answer(y):\n    return x + y\n", {"x": 2})(5) == 7

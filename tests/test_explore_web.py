@@ -1,0 +1,187 @@
+"""The explorers of the published pages: what the reader sees is what the package computes."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("anywidget")
+
+from mechlib import explore_web as web
+from mechlib.auctions import first_price, second_price
+from mechlib.credit import difference_rewards, equal_split, shapley
+from mechlib.outcome import utility
+from mechlib.peer import correlated_agreement, output_agreement
+from mechlib.scoring import absolute, best_report, logarithmic, quadratic
+from mechlib.vcg import vcg
+
+PICKS = {
+    "pipeline": [
+        {"cost": c, "share": s, "lazy": q} for c in (0, 0.1, 0.3) for s in (0.2, 0.33, 0.9) for q in (0, 0.5, 0.9)
+    ],
+    "bidding": [{"bidders": n, "value": v, "bid": b} for n in (2, 3, 6) for v in (0.3, 0.8) for b in (0.1, 0.5, 0.85)],
+    "pivot": [{"a": a, "b": b, "c": c, "worth": 5} for a in (0, 5, 9.5) for b in (2, 4.5) for c in (0, 6, 10)],
+    "agreement": [{"good": g, "accuracy": a, "blind": b} for g in (0.3, 0.6) for a in (0.7, 0.95) for b in (0, 0.4, 1)],
+    "credit": [
+        dict(zip(("A", "B", "AB", "C", "AC", "BC", "ABC"), values, strict=True))
+        for values in np.random.default_rng(0).integers(0, 21, (12, 7)).__truediv__(20).tolist()
+    ],
+    "scoring": [{"belief": p, "report": c} for p in (0.1, 0.5, 0.6, 0.98) for c in (0.02, 0.5, 0.8)],
+}
+
+
+@cache
+def _in_the_page() -> dict[str, list[dict[str, Any]]]:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is needed to run the pages' own arithmetic")
+    script = f"""
+        {(web.FOLDER / "explore_models.js").read_text(encoding="utf-8")}
+        const picks = {json.dumps(PICKS)};
+        console.log(JSON.stringify(Object.fromEntries(Object.entries(picks).map(([kind, list]) =>
+          [kind, list.map((params) => {{
+            const state = models[kind].compute(params);
+            return {{ ...state, drawn: models[kind].draw(params, state), said: models[kind].say(params, state) }};
+          }})]))));
+    """
+    done = subprocess.run([node, "--input-type=module", "-"], input=script, capture_output=True, text=True, check=True)
+    states: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    return states
+
+
+def _cases(kind: str) -> zip[tuple[dict[str, float], dict[str, Any]]]:
+    return zip(PICKS[kind], _in_the_page()[kind], strict=True)
+
+
+def test_scoring_explorer_pays_what_the_rules_pay() -> None:
+    for pick, state in _cases("scoring"):
+        p, c = pick["belief"], pick["report"]
+        for rule in (absolute, quadratic, logarithmic):
+            assert state[rule.__name__] == pytest.approx(float(p * rule(c, 1) + (1 - p) * rule(c, 0)), abs=1e-12)
+        if p != 0.5:
+            assert state["best"] == pytest.approx(float(best_report(absolute, p)))
+        assert best_report(quadratic, p) == pytest.approx(state["drawn"]["series"][1]["best"][0], abs=1e-3)
+
+
+def test_credit_explorer_shares_as_the_package_does() -> None:
+    for v, state in _cases("credit"):
+        table = np.array([0, v["A"], v["B"], v["AB"], v["C"], v["AC"], v["BC"], v["ABC"]])
+        assert state["shapley"] == pytest.approx(shapley(table, 3))
+        assert state["difference"] == pytest.approx(difference_rewards(table, 3))
+        assert state["equal"] == pytest.approx(equal_split(v["ABC"], 3))
+
+
+def test_pivot_explorer_charges_clarkes_payments() -> None:
+    for pick, state in _cases("pivot"):
+        pivot = vcg([[pick["a"], 0], [pick["b"], 0], [0, pick["c"]]])
+        assert state["together"] == (pivot.outcome == 0)
+        assert state["payments"] == pytest.approx(pivot.payments)
+
+
+def test_bidding_explorer_expects_what_the_auctions_give() -> None:
+    chance = (np.arange(20_000) + 0.5) / 20_000
+    for pick, state in _cases("bidding"):
+        n, value, bid = int(pick["bidders"]), pick["value"], pick["bid"]
+        rival = chance ** (1 / (n - 1))
+        for name, auction, own, other in (
+            ("first", first_price, bid, rival * (n - 1) / n),
+            ("direct", first_price, bid * (n - 1) / n, rival * (n - 1) / n),
+            ("second", second_price, bid, rival),
+        ):
+            outcome = auction(np.stack([np.full_like(rival, own), other], axis=-1))
+            gain = utility(np.array([value, 0.0]), outcome)[:, 0].mean()
+            assert state[name] == pytest.approx(gain, abs=2e-3), (name, pick)
+
+
+def test_agreement_explorer_pays_what_many_tasks_pay() -> None:
+    rng = np.random.default_rng(3)
+    for pick, state in _cases("agreement"):
+        good = rng.random(120_000) < pick["good"]
+        right = rng.random((2, 120_000)) < pick["accuracy"]
+        reports = ((rng.random((2, 120_000)) < pick["blind"]) | (good == right)).astype(int)
+        assert state["output"] == pytest.approx(output_agreement(reports)[0], abs=0.01)
+        assert state["correlated"] == pytest.approx(
+            correlated_agreement(reports, signature=np.eye(2), choices=2)[0], abs=0.01
+        )
+
+
+def test_pipeline_explorer_finds_every_equilibrium() -> None:
+    for pick, state in _cases("pipeline"):
+        chance = {True: 0.95, False: pick["lazy"]}
+
+        def earns(profile: tuple[bool, ...], agent: int, pick: dict[str, float] = pick, chance: Any = chance) -> float:
+            return float(pick["share"] * np.prod([chance[works] for works in profile]) - pick["cost"] * profile[agent])
+
+        found = set()
+        for profile in product((False, True), repeat=3):
+            deviations = [tuple(w ^ (i == agent) for i, w in enumerate(profile)) for agent in range(3)]
+            if all(earns(profile, i) >= earns(other, i) - 1e-12 for i, other in enumerate(deviations)):
+                found.add(sum(profile))
+        assert set(state["equilibria"]) == found, pick
+
+
+@pytest.mark.parametrize("kind", web.SPECS)
+def test_every_explorer_draws_and_says_something_for_every_pick(kind: str) -> None:
+    for _, state in _cases(kind):
+        assert state["drawn"]["series"]
+        assert "undefined" not in state["said"] and "NaN" not in state["said"]
+
+
+@pytest.mark.parametrize("kind", web.SPECS)
+def test_an_explorer_without_a_kernel_carries_its_own_state(kind: str) -> None:
+    widget = getattr(web, f"{kind}_explorer")()
+    data, _ = widget._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    found = re.search(r'data-mechlib-explorer="([^"]*)"', data["text/html"])
+    assert found
+    assert json.loads(html.unescape(found[1])) == {"kind": kind, "spec": web.SPECS[kind], "params": widget.params}
+    assert "Run this cell" in data["text/html"]
+
+
+def test_the_same_explorer_has_the_same_page_every_time() -> None:
+    assert web.scoring_explorer()._repr_html_() == web.scoring_explorer()._repr_html_()
+
+
+def test_starting_values_are_taken() -> None:
+    assert web.scoring_explorer(belief=0.9).params == {"belief": 0.9, "report": 0.8}
+    assert repr(web.bidding_explorer(bidders=5)) == "bidding_explorer(bidders=5, value=0.8, bid=0.8)"
+
+
+def test_what_the_reader_chooses_reaches_python() -> None:
+    widget, seen = web.pivot_explorer(), []
+    widget.observe(lambda change: seen.append(change["new"]["a"]), "params")
+    widget.set_state({"params": {**widget.params, "a": 9}})
+    assert seen == [9]
+
+
+def test_wrong_starting_values_are_named() -> None:
+    with pytest.raises(ValueError, match=r"belief is 1.2; it must lie between 0.02 and 0.98"):
+        web.scoring_explorer(belief=1.2)
+    with pytest.raises(ValueError, match=r"scoring has no slider 'price'; it has belief, report"):
+        web.scoring_explorer(price=1)
+    with pytest.raises(ValueError, match="it must be one of pipeline"):
+        web.Explorer("chess")
+
+
+def test_every_slider_is_labelled_and_starts_inside_its_range() -> None:
+    for spec in web.SPECS.values():
+        for control in spec["controls"]:
+            assert control["label"]
+            assert control["min"] <= control["value"] <= control["max"]
+
+
+def test_the_script_loads_nothing() -> None:
+    script = web.source()
+    assert "http" not in script.replace("http://www.w3.org/2000/svg", "")
+    assert Path(web.FOLDER / "explore_view.js").stat().st_size + len(script) < 60_000
+    assert "import " not in script and "innerHTML" not in script

@@ -1,0 +1,192 @@
+"""The ledger: what it keeps, what it refuses, and that a kill at any point loses nothing that was acknowledged."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mechlib.ledger import Cost, Ledger, LedgerError
+
+
+@pytest.fixture
+def ledger():
+    with Ledger() as book:
+        yield book
+
+
+def test_a_round_is_kept_whole(ledger):
+    first = ledger.begin("What is 2 + 2?", budget=100)
+    ledger.submit(first, "ada", "4", 0.9, Cost(tokens=12, seconds=0.5, price=3))
+    ledger.submit(first, "bob", None, float("nan"), status="abstained")
+    ledger.grade(first, "bob", "ada", 1.0)
+    ledger.score(first, "ada", 0.99)
+    ledger.pay(first, "ada", 40, "quadratic rule")
+    ledger.pay(first, "bob", -5, "fee")
+    ledger.close(first)
+    assert ledger.rounds() == [(first, "What is 2 + 2?", 100, True)]
+    ada, bob = ledger.submissions(first)
+    assert ada == ("ada", "4", 0.9, "answered", (12, 0.5, 3)) and ada.cost.price == 3
+    assert (bob.answer, bob.confidence, bob.status) == (None, None, "abstained")
+    assert ledger.grades(first) == [("bob", "ada", 1.0)]
+    assert ledger.scores(first) == [("ada", 0.99)]
+    assert ledger.payments(first) == [("ada", 40, "quadratic rule"), ("bob", -5, "fee")]
+    assert (ledger.balance("ada"), ledger.balance("bob"), ledger.balance("eve")) == (40, -5, 0)
+
+
+def test_it_is_all_there_when_the_file_is_opened_again(tmp_path):
+    with Ledger(tmp_path / "book.db") as ledger:
+        number = ledger.begin("task", 10)
+        ledger.pay(number, "ada", 10)
+        ledger.note("deposit", payer="ada", amount=10)
+    with Ledger(tmp_path / "book.db") as ledger:
+        assert ledger.payments(number) == [("ada", 10, "")]
+        assert [(event.kind, event.data) for event in ledger.trail()] == [("deposit", {"amount": 10, "payer": "ada"})]
+        assert not ledger.rounds()[0].closed
+
+
+def test_writes_are_on_disk_when_they_return(tmp_path):
+    with Ledger(tmp_path / "book.db") as ledger:
+        assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda book: book.submit(99, "ada", "4"), "99 is not a round"),
+        (lambda book: book.begin("task", -1), "budget must not be negative"),
+        (lambda book: book.begin("task", 1.5), "budget must be a whole number"),
+        (lambda book: book.pay(1, "ada", 0.5), "amount must be a whole number"),
+        (lambda book: book.pay(1, "ada", True), "amount must be a whole number"),
+        (lambda book: book.pay(1, "ada", 11), "above its budget of 10"),
+        (lambda book: book.grade(1, "ada", "ada", 1), "must not grade its own"),
+        (lambda book: book.score(1, "ada", float("nan")), "holds nan"),
+        (lambda book: book.submit(1, "ada", "again"), "already has the submission of 'ada'"),
+        (lambda book: book.submit(2, "ada", "late"), "round 2 is closed"),
+        (lambda book: book.close(2), "round 2 is closed"),
+        (lambda book: book.reputation("ada", discount=0), "discount must lie"),
+    ],
+)
+def test_the_ledger_refuses_and_says_why(ledger, write, words):
+    ledger.begin("open", 10)
+    ledger.close(ledger.begin("closed", 10))
+    ledger.submit(1, "ada", "4")
+    before = list(ledger._db.iterdump())
+    with pytest.raises(LedgerError, match=words):
+        write(ledger)
+    assert list(ledger._db.iterdump()) == before
+
+
+@given(st.lists(st.integers(-20, 20), max_size=15), st.integers(0, 30))
+def test_payments_never_exceed_the_budget(amounts, budget):
+    with Ledger() as ledger:
+        number = ledger.begin("task", budget)
+        for amount in amounts:
+            try:
+                ledger.pay(number, "ada", amount)
+            except LedgerError:
+                assert ledger.balance("ada") + amount > budget
+            assert ledger.balance("ada") <= budget
+
+
+def test_reward_can_be_deferred_until_after_the_round(ledger):
+    number = ledger.begin("task", 10)
+    ledger.close(number)
+    ledger.pay(number, "ada", 10, "the truth came out")
+    assert ledger.balance("ada") == 10
+
+
+def test_a_transaction_is_all_or_nothing(ledger):
+    number = ledger.begin("task", 10)
+    with pytest.raises(LedgerError), ledger.transaction():
+        ledger.pay(number, "ada", 6)
+        ledger.pay(number, "bob", 6)
+    assert ledger.payments(number) == []
+    with ledger.transaction():
+        ledger.pay(number, "ada", 6)
+        ledger.note("paid", to="ada")
+    assert len(ledger.payments(number)) == len(ledger.trail("paid")) == 1
+    assert ledger.trail("other") == []
+
+
+def test_reputation_is_a_discounted_mean_so_more_work_at_the_same_quality_gains_nothing(ledger):
+    for i in range(30):
+        number = ledger.begin(f"task {i}")
+        ledger.score(number, "busy", 0.5)
+        if i % 10 == 0:
+            ledger.score(number, "idle", 0.5)
+    assert ledger.reputations() == {"busy": pytest.approx(0.5), "idle": pytest.approx(0.5)}
+
+
+def test_reputation_forgets_at_the_discount_rate(ledger):
+    for value in (1.0, 0.0):
+        ledger.score(ledger.begin("task"), "ada", value)
+    assert ledger.reputation("ada", discount=0.5) == pytest.approx(0.5 / 1.5)
+    assert ledger.reputation("ada", discount=1) == pytest.approx(0.5)
+    assert ledger.reputations(["new", "ada"], discount=1, default=0.3) == {"new": 0.3, "ada": 0.5}
+
+
+def test_a_file_that_is_no_ledger_is_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("these are not the rows you are looking for" * 100)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(path)
+    assert path.read_text().startswith("these are not")
+    other = sqlite3.connect(tmp_path / "other.db")
+    other.execute("CREATE TABLE mine (x)")
+    other.commit()
+    with pytest.raises(LedgerError, match="no ledger of version"):
+        Ledger(tmp_path / "other.db")
+
+
+def test_two_ledgers_share_one_file(tmp_path):
+    with Ledger(tmp_path / "book.db") as one, Ledger(tmp_path / "book.db") as two:
+        numbers = [book.begin("task", 5) for book in (one, two, one, two)]
+        assert len(set(numbers)) == 4
+        two.submit(numbers[0], "ada", "4")
+        assert len(one.submissions(numbers[0])) == 1
+
+
+WRITER = """
+import sys
+from mechlib.ledger import Ledger
+ledger, said = Ledger(sys.argv[1]), 0
+while True:
+    number = ledger.begin("task", 30)
+    for agent in "abc":
+        ledger.submit(number, agent, "answer", 0.5)
+        print("submitted", number, agent, flush=True)
+    with ledger.transaction():
+        for agent in "abc":
+            ledger.pay(number, agent, 10)
+        ledger.close(number)
+    print("paid", number, flush=True)
+"""
+
+
+def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path):
+    path, acknowledged, rng = tmp_path / "book.db", [], random.Random(5)
+    for _ in range(20):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        first = writer.stdout.readline()
+        time.sleep(rng.uniform(0, 0.05))
+        writer.send_signal(signal.SIGKILL)
+        said = first + writer.communicate()[0]
+        acknowledged += [line.split() for line in said.split("\n")[:-1]]  # the last one may be cut short
+    assert len(acknowledged) >= 20
+    with Ledger(path) as ledger:
+        assert ledger._db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert ledger._db.execute("PRAGMA foreign_key_check").fetchall() == []
+        for what, number, *agent in acknowledged:
+            if what == "submitted":
+                assert agent[0] in [row.agent for row in ledger.submissions(int(number))]
+            else:
+                assert len(ledger.payments(int(number))) == 3
+        for entry in ledger.rounds():  # a round is paid whole and closed, or neither
+            assert len(ledger.payments(entry.id)) == (3 if entry.closed else 0)

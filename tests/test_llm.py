@@ -1,0 +1,381 @@
+"""The cassette, through the real SDK: against a real local server, and against nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import pytest
+
+from mechlib.llm import Agent, Cassette, MissingRecording, Roster, client, home
+from mechlib.recordings import append, dump, key, read, rewrite
+
+HELLO = {"model": "test-model", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
+
+
+def message(text: str = "hi") -> dict[str, Any]:
+    """A reply as the Messages API sends it."""
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    content = [{"type": "text", "text": text}]
+    shared = {"id": "msg_1", "type": "message", "role": "assistant", "stop_reason": "end_turn", "stop_sequence": None}
+    return {**shared, "model": "test-model", "content": content, "usage": usage}
+
+
+class Server(ThreadingHTTPServer):
+    """Speaks enough of the Messages API to fail in every way that it can."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.plan: list[int | str] = []
+        self.hits: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.hits.append({"body": body, "headers": dict(self.headers)})
+        step = self.server.plan.pop(0) if self.server.plan else 200
+        if step == "slow":
+            time.sleep(1.0)
+            step = 200
+        if step == "cut":  # promises more bytes than it sends
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", "500")
+            self.end_headers()
+            self.wfile.write(b'{"id": "msg_1", "content": [')
+            return
+        if step == "garbage":
+            data, status = b'{"id": "msg_1", "content": [', 200
+        elif step == 200:
+            data, status = json.dumps(message(f"reply {len(self.server.hits)}")).encode(), 200
+        else:
+            error = {"type": "error", "error": {"type": "api_error", "message": f"status {step}"}}
+            data, status = json.dumps(error).encode(), int(step)
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def record(path: Path, server: Server, **options: Any) -> anthropic.AsyncAnthropic:
+    return client(path, "record", base_url=server.url, **options)
+
+
+def run(work: Callable[[], Any]) -> Any:
+    return asyncio.run(work())
+
+
+def test_a_request_is_made_once_and_replayed_ever_after(tmp_path: Path, server: Server) -> None:
+    tape = tmp_path / "tape.jsonl"
+
+    async def work() -> None:
+        for mode in ("record", "replay", "replay"):
+            ask = client(tape, mode, base_url=server.url)
+            for _ in range(3):
+                reply = await ask.messages.create(**HELLO)
+                assert reply.content[0].text == "reply 1"
+
+    run(work)
+    assert len(server.hits) == 1
+
+
+def test_replay_without_a_recording_says_which_model_which_prompt_and_the_two_ways_out(tmp_path: Path) -> None:
+    async def work() -> None:
+        await client(tmp_path / "tape.jsonl", "replay").messages.create(**HELLO)
+
+    with pytest.raises(MissingRecording, match="test-model.*hello.*make models.*ANTHROPIC_API_KEY"):
+        run(work)
+    assert not (tmp_path / "tape.jsonl").exists()
+
+
+def test_live_mode_neither_reads_nor_writes_the_recording(tmp_path: Path, server: Server) -> None:
+    tape = tmp_path / "tape.jsonl"
+
+    async def work() -> None:
+        ask = client(tape, "live", base_url=server.url)
+        await ask.messages.create(**HELLO)
+        await ask.messages.create(**HELLO)
+
+    run(work)
+    assert len(server.hits) == 2 and not tape.exists()
+
+
+def test_a_sample_number_asks_for_another_reply_and_is_never_sent(tmp_path: Path, server: Server) -> None:
+    tape = tmp_path / "tape.jsonl"
+    agent = Agent("a", "test-model")
+
+    async def work() -> list[str]:
+        texts = []
+        for mode in ("record", "replay"):
+            ask = client(tape, mode, base_url=server.url)
+            for sample in (0, 1, 2, 1):
+                texts.append((await agent.ask(ask, "hello", sample)).content[0].text)
+        return texts
+
+    assert run(work) == ["reply 1", "reply 2", "reply 3", "reply 2"] * 2
+    assert not any("sample" in name.lower() for hit in server.hits for name in hit["headers"])
+
+
+def test_many_calls_at_once_share_one_cassette_and_equal_ones_share_one_request(tmp_path: Path, server: Server) -> None:
+    tape = tmp_path / "tape.jsonl"
+
+    async def work() -> None:
+        ask = record(tape, server)
+        bodies = [{**HELLO, "max_tokens": 1 + i % 20} for i in range(100)]
+        await asyncio.gather(*(ask.messages.create(**body) for body in bodies))
+
+    run(work)
+    assert len(server.hits) == 20 and len(read(tape)) == 20
+
+
+def test_no_header_and_no_key_reaches_the_disk(tmp_path: Path, server: Server) -> None:
+    tape = tmp_path / "tape.jsonl"
+
+    async def work() -> None:
+        ask = record(tape, server, api_key="sk-ant-secret", default_headers={"x-other": "secret"})
+        await ask.messages.create(**HELLO)
+
+    run(work)
+    assert "sk-ant-secret" in str(server.hits[0]["headers"])
+    assert "secret" not in tape.read_text() and "header" not in tape.read_text()
+
+
+def test_a_recording_says_where_it_comes_from(tmp_path: Path, server: Server) -> None:
+    run(lambda: record(tmp_path / "t.jsonl", server).messages.create(**HELLO))
+    provenance = read(tmp_path / "t.jsonl")[0]["provenance"]
+    assert set(provenance) == {"weights", "server", "sdk", "date", "seconds"}
+    assert provenance["sdk"] == f"anthropic {anthropic.__version__}" and provenance["seconds"] > 0
+
+
+@pytest.mark.parametrize("status", [429, 500, 529])
+def test_the_sdk_retries_what_can_be_retried_and_only_success_is_recorded(
+    tmp_path: Path, server: Server, status: int
+) -> None:
+    server.plan = [status, 200]
+    run(lambda: record(tmp_path / "t.jsonl", server, max_retries=2).messages.create(**HELLO))
+    assert len(server.hits) == 2 and len(read(tmp_path / "t.jsonl")) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        (400, anthropic.BadRequestError),
+        (429, anthropic.RateLimitError),
+        (500, anthropic.InternalServerError),
+        (529, anthropic.APIStatusError),
+        ("slow", anthropic.APITimeoutError),
+        ("cut", anthropic.APIError),
+        ("garbage", anthropic.APIResponseValidationError),
+    ],
+)
+def test_every_failure_is_the_sdks_own_exception_and_leaves_no_recording(
+    tmp_path: Path, server: Server, step: int | str, error: type[Exception]
+) -> None:
+    server.plan = [step]
+    ask = record(tmp_path / "t.jsonl", server, max_retries=0, timeout=0.3)
+    with pytest.raises(error):
+        run(lambda: ask.messages.create(**HELLO))
+    assert read(tmp_path / "t.jsonl") == []
+
+
+def test_an_unknown_mode_and_a_stream_are_refused_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MECHLIB_LLM", "rewind")
+    with pytest.raises(ValueError, match="replay, record or live"):
+        Cassette(tmp_path / "t.jsonl")
+    with pytest.raises(TypeError, match="stream"):
+        run(lambda: client(tmp_path / "t.jsonl", "replay").messages.create(**HELLO, stream=True))
+
+
+def test_a_name_is_a_file_under_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert home() == tmp_path
+    assert Cassette("answers").path == tmp_path / "recordings" / "answers.jsonl"
+    monkeypatch.chdir("/")
+    assert (home() / "mechlib" / "llm.py").exists()
+
+
+def entry(number: int, text: str = "hi") -> dict[str, Any]:
+    body = {**HELLO, "max_tokens": number}
+    request = {"method": "post", "path": "/v1/messages", "body": body, "sample": 0}
+    provenance = {"weights": None, "server": "s", "sdk": "a", "date": "d", "seconds": 1.0}
+    return {"key": key("post", "/v1/messages", body), "request": request, "response": message(text),
+            "provenance": provenance}  # fmt: skip
+
+
+def test_half_a_line_left_by_a_crash_is_dropped_with_a_warning_and_then_overwritten(tmp_path: Path) -> None:
+    tape = tmp_path / "t.jsonl"
+    append(tape, entry(1))
+    with open(tape, "a") as file:
+        file.write(dump(entry(2))[:100])
+    with pytest.warns(UserWarning, match="half a line"):
+        assert len(read(tape)) == 1
+    append(tape, entry(3))
+    assert [e["request"]["body"]["max_tokens"] for e in read(tape)] == [1, 3]
+
+
+def test_a_malformed_line_and_two_replies_for_one_request_are_errors_that_name_the_line(tmp_path: Path) -> None:
+    tape = tmp_path / "t.jsonl"
+    append(tape, entry(1))
+    append(tape, entry(1, "another"))
+    with pytest.raises(ValueError, match=r"t\.jsonl, line 2: two different replies"):
+        read(tape)
+    tape.write_text('{"key": 3}\n')
+    with pytest.raises(ValueError, match=r"line 1: not a recording"):
+        read(tape)
+
+
+def test_rewriting_sorts_and_is_stable(tmp_path: Path) -> None:
+    tape = tmp_path / "t.jsonl"
+    entries = [entry(n) for n in (3, 1, 2)]
+    rewrite(tape, entries)
+    first = tape.read_bytes()
+    rewrite(tape, read(tape)[::-1])
+    assert tape.read_bytes() == first and len(read(tape)) == 3
+
+
+def test_the_key_depends_on_the_request_and_not_on_the_order_of_its_fields() -> None:
+    shuffled = dict(reversed(HELLO.items()))
+    assert key("POST", "/v1/messages", HELLO) == key("post", "/v1/messages", shuffled)
+    others = [key("post", "/v1/messages", {**HELLO, "model": "x"}), key("post", "/v1/x", HELLO),
+              key("post", "/v1/messages", HELLO, 1)]  # fmt: skip
+    assert len({key("post", "/v1/messages", HELLO), *others}) == 4
+
+
+RECORDER = """
+import asyncio, sys
+from mechlib.llm import client
+async def main():
+    ask = client(sys.argv[1], "record", base_url=sys.argv[2])
+    for number in range(1, 10_000):
+        reply = await ask.messages.create(model="test-model", max_tokens=number,
+                                          messages=[{"role": "user", "content": "hello"}])
+        print(number, flush=True)
+asyncio.run(main())
+"""
+
+
+def test_kill_nine_in_the_middle_of_recording_loses_nothing_acknowledged(tmp_path: Path, server: Server) -> None:
+    tape = tmp_path / "t.jsonl"
+    for trial in range(20):
+        command = [sys.executable, "-c", RECORDER, str(tape), server.url]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+        assert child.stdout is not None
+        acknowledged = [child.stdout.readline() for _ in range(3 + 7 * trial)]
+        os.kill(child.pid, signal.SIGKILL)
+        acknowledged += child.stdout.readlines()
+        child.wait()
+        kept = {e["request"]["body"]["max_tokens"] for e in _read_after_crash(tape)}
+        assert {int(line) for line in acknowledged if line.endswith("\n")} <= kept
+
+
+def _read_after_crash(tape: Path) -> list[dict[str, Any]]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read(tape)
+
+
+def test_rosters_load_and_a_wrong_one_says_what_there_is(tmp_path: Path) -> None:
+    for name in ("open", "claude"):
+        roster = Roster.load(name)
+        assert len(roster.agents) == 3 and len({agent.model for agent in roster.agents}) == 3
+        assert roster.grader is not None
+        assert roster.price(roster.agents[0].model, 1_000_000, 0) == roster.models[roster.agents[0].model].price[0]
+    with pytest.raises(FileNotFoundError, match="claude, open"):
+        Roster.load("nobody")
+    bad = tmp_path / "bad.toml"
+    bad.write_text('models = []\n[[agents]]\nname = "a"\nmodel = "m"\n')
+    with pytest.raises(ValueError, match="does not define"):
+        Roster.load(bad)
+
+
+def test_the_reminder_stands_under_every_prompt() -> None:
+    agent = Agent("a", "m", system="s", examples=(("q", "r"),), reminder="short!")
+    contents = [turn["content"] for turn in agent.request("question")["messages"]]
+    assert contents == ["q\nshort!", "r", "question\nshort!"]
+
+
+def test_a_local_model_is_called_on_its_own_port_without_the_key_and_its_weights_are_checked(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = server.server_address[1]
+    text = (
+        f'[weights.w]\nfile = "w.gguf"\nsha256 = "abc"\n[[models]]\nid = "test-model"\nweights = "w"\nport = {port}\n'
+    )
+    roster = tmp_path / "r.toml"
+    roster.write_text(text)
+    props = {"model_path": "somewhere/w.gguf"}
+
+    def do_GET(self: Handler) -> None:
+        data = json.dumps(props).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    monkeypatch.setattr(Handler, "do_GET", do_GET, raising=False)
+    monkeypatch.setattr("mechlib.llm.metadata.version", lambda name: "1.2")
+    ask = client(tmp_path / "t.jsonl", "record", roster, api_key="sk-ant-mine", base_url="http://127.0.0.1:1")
+    run(lambda: ask.messages.create(**HELLO))
+    assert "sk-ant-mine" not in str(server.hits[0]["headers"])
+    provenance = read(tmp_path / "t.jsonl")[0]["provenance"]
+    assert provenance["weights"] == "abc" and "1.2" in provenance["server"]
+    props["model_path"] = "another.gguf"
+    ask = client(tmp_path / "u.jsonl", "record", roster)
+    with pytest.raises(ValueError, match=r"serves another\.gguf"):
+        run(lambda: ask.messages.create(**HELLO))
+
+
+def test_the_use_of_each_recording_is_logged_for_the_check(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MECHLIB_USAGE", str(tmp_path))
+    ask = record(tmp_path / "t.jsonl", server)
+
+    async def work() -> None:
+        await ask.messages.create(**HELLO)
+        await ask.messages.create(**HELLO)
+
+    run(work)
+    logs = list(tmp_path.glob("t-*.txt"))
+    assert [log.read_text().split() for log in logs] == [[key("post", "/v1/messages", HELLO)]]

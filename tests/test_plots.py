@@ -1,0 +1,127 @@
+"""Figures: every one has a text, a look that reads on white and on black, and draws the numbers it was given."""
+
+import io
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from mechlib import plots
+from mechlib.scoring import reliability
+
+
+def contrast(one, other):
+    """The contrast ratio of two colours (WCAG 2.2)."""
+
+    def luminance(colour):
+        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#121212"])
+def test_lines_and_text_can_be_read_on_a_white_page_and_on_a_dark_one(page):
+    assert all(contrast(colour, page) >= 3 for colour in plots.COLOURS)
+    assert contrast(plots.INK, page) >= 4.3  # no colour has 4.5 on both
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    images = []
+    monkeypatch.setattr("IPython.display.display", images.append)
+    return images
+
+
+def test_a_figure_is_displayed_with_its_sentence_and_nothing_else(shown):
+    assert plots.lines([0, 1], {"honest": [0, 1]}, alt="Honesty\n pays.") is None
+    (image,) = shown
+    data, metadata = image._repr_mimebundle_()
+    assert data["text/plain"] == repr(image) == "Honesty pays."
+    assert metadata["image/png"] == {"alt": "Honesty pays.", "width": 640, "height": 360}
+    assert struct.unpack(">II", image.png[16:24]) == (1280, 720)  # twice the resolution
+
+
+def test_a_figure_without_a_sentence_is_refused(shown):
+    with pytest.raises(ValueError, match="alt is empty"):
+        plots.lines([0, 1], {"honest": [0, 1]})
+    drawn, _ = plots.figure()
+    with pytest.raises(ValueError, match="alt is empty"):
+        plots.show(drawn, " ")
+    assert shown == []
+
+
+def test_the_page_shows_through_and_equal_figures_are_equal_bytes(shown):
+    from matplotlib.image import imread
+
+    for _ in range(2):
+        plots.lines([0, 1], {"honest": [0, 1]}, alt="a line")
+    assert shown[0].png == shown[1].png
+    assert imread(io.BytesIO(shown[0].png))[0, 0, 3] == 0
+
+
+def test_lines_bands_and_marks_are_the_numbers_given():
+    _, axes = plots.figure()
+    y = np.array([0.0, 1.0, 4.0])
+    plots.lines(
+        [0, 1, 2],
+        {"a": y, "b": -y},
+        bands={"a": (y - 1, y + 1)},
+        marks={"b": (1, -1)},
+        axes=axes,
+        title="t",
+        ylim=(-5, 5),
+    )
+    a, b, mark = axes.lines
+    assert a.get_ydata().tolist() == [0, 1, 4] and b.get_ydata().tolist() == [0, -1, -4]
+    assert mark.get_xydata().tolist() == [[1, -1]]
+    assert a.get_linestyle() != b.get_linestyle()  # told apart without colour
+    assert axes.collections[0].get_datalim(axes.transData).extents.tolist() == [0, -1, 2, 5]
+    assert axes.get_title() == "t" and axes.get_ylim() == (-5, 5)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    assert to_hex(axes.get_legend().get_texts()[0].get_color()) == plots.INK
+
+
+def test_bars_alone_and_in_groups():
+    _, (left, right) = plots.figure(columns=2)
+    plots.bars({"a": 0.5, "b": -2}, errors={"a": [0.1]}, axes=left)
+    assert [bar.get_height() for bar in left.patches] == [0.5, -2]
+    assert [label.get_text() for label in left.get_xticklabels()] == ["a", "b"]
+    assert left.get_legend() is None
+    plots.bars({"a": [1, 2, 3], "b": [4, 5, 6]}, ["x", "y", "z"], errors={"b": [[1, 1, 1], [2, 2, 2]]}, axes=right)
+    assert [bar.get_height() for bar in right.patches] == [1, 2, 3, 4, 5, 6]
+    assert [text.get_text() for text in right.texts] == ["1", "2", "3", "4", "5", "6"]
+    assert right.texts[3].xy[1] == 6  # above the upper error
+
+
+def test_a_reliability_diagram_for_each_agent(shown):
+    rng = np.random.default_rng(1)
+    tables = {name: reliability(rng.random(50), rng.random(50) < 0.5, 5) for name in "ab"}
+    plots.reliability_diagram(tables, alt="Two agents.")
+    plots.reliability_diagram({"a": tables["a"]}, alt="One agent.")
+    assert [image.alt for image in shown] == ["Two agents.", "One agent."]
+
+
+def test_a_heat_map_writes_its_numbers_and_leaves_gaps_empty():
+    _, axes = plots.figure()
+    plots.heat([[0.0, 1.0], [np.nan, 0.25]], ["a", "b"], ["x", "y"], axes=axes)
+    assert [text.get_text() for text in axes.texts] == ["0.00", "1.00", "0.25"]
+
+
+def test_a_network_marks_the_path():
+    _, axes = plots.figure()
+    places = {"s": (0, 0), "a": (1, 1), "b": (1, -1), "t": (2, 0)}
+    edges = [("s", "a"), ("a", "t"), ("s", "b"), ("b", "t"), ("a", "b")]
+    plots.graph(edges, places, texts=["3", "2", "1", "1"], path=[2, 3], axes=axes)
+    assert [line.get_color() == plots.COLOURS[1] for line in axes.lines] == [False, False, True, True, False]
+    assert {text.get_text() for text in axes.texts} == {"3", "2", "1", *places}
+
+
+def test_importing_the_module_does_not_import_matplotlib():
+    code = "import sys, mechlib.plots; sys.exit('matplotlib' in sys.modules or 'IPython' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

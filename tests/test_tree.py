@@ -1,0 +1,130 @@
+"""What the repository promises as a whole: its locks, its documents and its house rules."""
+
+import ast
+import doctest
+import importlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ["requirements.lock", "requirements-models.lock"]
+TEXT = {".bib", ".cff", ".cfg", ".css", ".ipynb", ".js", ".json", ".jsonl", ".lock", ".md", ".mjs", ".py", ".toml", ".yml"}
+
+
+def tracked() -> list[Path]:
+    """Return the files that belong to the project: what git tracks, or would."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+    return [path for name in names if (path := ROOT / name).is_file()]
+
+
+FILES = tracked()
+TEXTS = [path for path in FILES if path.suffix in TEXT or path.name in {"Makefile", "LICENSE", "run"}]
+MODULES = sorted(path.stem for path in (ROOT / "mechlib").glob("*.py") if not path.stem.startswith("__"))
+KEYS = r"sk-ant-[\w-]{8,}|\bsk-[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|BEGIN [A-Z ]*PRIVATE KEY"
+
+
+def pins(lock: str) -> list[str]:
+    """Return a lock's requirements, without their hashes."""
+    return re.findall(r"^([a-z0-9].*==.*?) \\$", (ROOT / lock).read_text(), flags=re.M)
+
+
+def offences(pattern: str, paths: list[Path]) -> list[str]:
+    """Return every place in the texts where a pattern occurs, as ``file:line``."""
+    found = re.compile(pattern)
+    return [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in paths
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if found.search(line)
+    ]
+
+
+def test_conda_gets_the_versions_of_the_lock() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    names = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert {"pip"} < set(names) and any(name.startswith("python") for name in names)
+    assert pip == [*pins("requirements.lock"), "-e ."], "run `make environment.yml`"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_a_hash_for_everything_and_names_no_index(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.M)[1:]
+    assert len(blocks) == len(pins(lock)) and all("--hash=sha256:" in block for block in blocks)
+    assert not re.search(r"index-url|find-links|trusted-host|https?://|file:", text)
+
+
+def test_the_two_locks_agree() -> None:
+    first, second = (dict(pin.split("==", 1) for pin in pins(lock) if ";" not in pin) for lock in LOCKS)
+    assert all(first[name] == version for name, version in second.items() if name in first)
+
+
+def test_no_machine_s_paths_and_no_keys_are_in_the_tree() -> None:
+    here = Path(__file__)
+    texts = [path for path in TEXTS if path != here]
+    assert offences(r"/(?:home|Users|root|work)/\w", texts) == []
+    assert offences(KEYS, texts) == []
+
+
+def test_the_package_s_files_stay_small() -> None:
+    counts = {module: len((ROOT / "mechlib" / f"{module}.py").read_text().splitlines()) for module in MODULES}
+    long = {module: count for module, count in counts.items() if count > 275}
+    assert not long, f"split what is longer than about 250 lines: {long}"
+
+
+def test_the_package_names_nothing_utils_or_helpers() -> None:
+    assert not {"utils", "util", "helpers", "common", "misc"} & set(MODULES)
+
+
+def test_every_module_is_in_the_reference() -> None:
+    """A module without a section of its own must have all its public names in one that has."""
+    api = (ROOT / "book" / "api.md").read_text()
+    shown = re.findall(r"automodule:: mechlib\.(\w+)", api)
+    assert set(shown) <= set(MODULES)
+    names = {name for module in shown for name in vars(importlib.import_module(f"mechlib.{module}"))}
+    inner = set(re.findall(r"`mechlib\.(\w+)`", api.partition("## Inside")[2]))
+    for module in set(MODULES) - set(shown) - inner:
+        public = getattr(importlib.import_module(f"mechlib.{module}"), "__all__", [])
+        assert public and set(public) <= names, f"book/api.md does not show mechlib.{module}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_say_what_they_do(module: str) -> None:
+    tree = ast.parse((ROOT / "mechlib" / f"{module}.py").read_text())
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    silent = [n.name for n in tree.body if isinstance(n, kinds) and n.name[0] != "_" and not ast.get_docstring(n)]
+    assert ast.get_docstring(tree) and not silent
+
+
+@pytest.mark.parametrize("document", ["README.md", "book/index.md"])
+def test_the_examples_in_the_documents_are_true(document: str) -> None:
+    text = re.sub(r"^```.*$", "", (ROOT / document).read_text(), flags=re.M)
+    examples = doctest.DocTestParser().get_doctest(text, {}, document, document, 0)
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples)
+    assert result.attempted >= 4 and result.failed == 0
+
+
+def test_the_readme_leads_to_files_that_exist() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)|src=\"([^\"]+)\"", (ROOT / "README.md").read_text())
+    assert all((ROOT / (link or source)).exists() for link, source in targets)
+
+
+def test_every_reference_can_be_looked_up() -> None:
+    entries = (ROOT / "book" / "references.bib").read_text().split("\n@")[1:]
+    keys = [entry.split("{", 1)[1].split(",", 1)[0] for entry in entries]
+    assert len(keys) == len(set(keys)) >= 50
+    place = re.compile(r"^\s*(doi|eprint|isbn|url)\s*=", re.M)
+    unfound = [key for key, entry in zip(keys, entries, strict=True) if not place.search(entry)]
+    assert not unfound, "give a DOI, an arXiv number or an ISBN"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert version and f"version: {version[1]}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version[1]} " in (ROOT / "CHANGELOG.md").read_text()
