@@ -14,7 +14,8 @@ SAMPLE = 20
 def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a square street map with random costs."""
     node = np.arange(side * side).reshape(side, side)
-    edges = np.concatenate([np.c_[node[:, :-1].ravel(), node[:, 1:].ravel()], np.c_[node[:-1].ravel(), node[1:].ravel()]])
+    across, down = np.c_[node[:, :-1].ravel(), node[:, 1:].ravel()], np.c_[node[:-1].ravel(), node[1:].ravel()]
+    edges = np.concatenate([across, down])
     return edges, np.random.default_rng(0).random(len(edges)) + 0.01
 
 
@@ -44,7 +45,8 @@ def main() -> None:
 
     slow, without = best_of(lambda: [search_without(k) for k in sample], times=1)
     total = costs[bought.edges].sum()
-    np.testing.assert_allclose(bought.payments[sample], np.array(without) - total + costs[bought.edges][sample], atol=1e-9)
+    pivots = np.array(without) - total + costs[bought.edges][sample]
+    np.testing.assert_allclose(bought.payments[sample], pivots, atol=1e-9)
     slow *= len(bought.edges) / SAMPLE
 
     side = 224
@@ -66,8 +68,8 @@ def main() -> None:
     np.testing.assert_allclose(small.payments[some], np.array(lengths) - total + costs[small.edges][some], atol=1e-9)
     peer *= len(small.edges) / len(some)
     report("vcg_path", "a grid of 1,001,112 edges; 99,904 for networkx",
-           f"payments of {SAMPLE} edges of {len(bought.edges)} and of 5 of {len(small.edges)} equal a search without each "
-           "to 1e-9; the naive times are those, scaled to all edges of the path",
+           f"payments of {SAMPLE} edges of {len(bought.edges)} and of 5 of {len(small.edges)} equal a search without "
+           "each to 1e-9; the naive times are those, scaled to all edges of the path",
            {"ours": ours, "a Dijkstra a path edge (scaled)": slow, "one Dijkstra": one,
             "ours, 99,904 edges": quick, "networkx, 99,904 edges (scaled)": peer},
            [Ratio("a Dijkstra a path edge / ours", slow / ours, at_least=400),

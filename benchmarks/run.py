@@ -25,9 +25,10 @@ def main(wanted: list[str]) -> None:
                         "-r", HERE / "requirements.txt"], check=True)
         stamp.write_text(wishes)
     for path in sorted(HERE.glob("*.py")):
-        if path.stem not in NOT_BENCHMARKS and (not wanted or path.stem in wanted):
-            if subprocess.run([sys.executable, path], check=False).returncode:
-                print(f"{path.name} stopped with an error; its other rows are as they were.")
+        if path.stem in NOT_BENCHMARKS or (wanted and path.stem not in wanted):
+            continue
+        if subprocess.run([sys.executable, path], check=False).returncode:
+            print(f"{path.name} stopped with an error; its other rows are as they were.")
     rows = json.loads((HERE / "results.json").read_text())
     print(f"\n{'row':24}{'ratio':>10}  goal")
     for name, row in sorted(rows.items()):

@@ -45,7 +45,7 @@ def best_of(function: Callable[[], Any], times: int = 3) -> tuple[float, Any]:
 
 
 def ask_peer(code: str, data: Any) -> Any:
-    """Run code in the peers' own environment; it reads `data` and `best_of`, and sets `answer` to something JSON can hold."""
+    """Run code in the peers' own environment; it reads `data`, may call `best_of`, and sets `answer`."""
     prelude = textwrap.dedent("""
         import json, sys, time
         data = json.load(sys.stdin)

@@ -90,8 +90,8 @@ def slots() -> list[Bid]:
 def scattered() -> list[Bid]:
     """A hundred agents, each wanting a few of a hundred items that have nothing to do with each other."""
     rng = np.random.default_rng(1)
-    return [(agent, frozenset(rng.choice(100, int(rng.integers(2, 9)), replace=False).tolist()), float(rng.uniform(0.5, 1)))
-            for agent in range(100)]
+    return [(agent, frozenset(rng.choice(100, int(rng.integers(2, 9)), replace=False).tolist()),
+             float(rng.uniform(0.5, 1))) for agent in range(100)]
 
 
 def knapsack() -> None:

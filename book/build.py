@@ -7,11 +7,14 @@ A draft leaves out the chapters that do not exist yet, and the live pages.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +27,14 @@ BUILD = BOOK / "_build"
 SOURCE = BUILD / "src"
 SITE = BUILD / "html"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LIVE = "lite/notebooks/index.html?path="
 REPOSITORY = os.environ.get("GITHUB_REPOSITORY")  # set where the book is published from
 
 
 def links(name: str) -> str:
     """Return the row of links under a chapter's title."""
-    live = f"lite/notebooks/index.html?path={name}"
-    row = [f'<a href="{live}">Run this page live</a>', f'<a href="_sources/{name}" download>Download the notebook</a>']
+    row = [f'<a href="{LIVE}{name}">Run this page live</a>']
+    row += [f'<a href="_sources/{name}" download>Download the notebook</a>']
     if REPOSITORY:
         colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}"
         binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=notebooks/{name}"
@@ -46,17 +50,25 @@ def for_the_page(cell: dict[str, Any], name: str) -> None:
                 cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})["alt"] = described["alt"]
         data = output.get("data", {})
         if WIDGET in data and "text/html" not in data:
-            live = f'<a href="lite/notebooks/index.html?path={name}">Run this page live</a>'
-            text = f'<p class="explorer-elsewhere">This explorer computes with Python. {live} to move its controls.</p>'
-            output["data"] = {"text/html": text}
+            note = f'This explorer needs Python: <a href="{LIVE}{name}">run the page live</a> to move its controls.'
+            output["data"] = {"text/html": f'<p class="explorer-elsewhere">{note}</p>'}
+
+
+def name_theorems(text: str, stem: str, count: Iterator[int]) -> str:
+    """Give each theorem without a label one that no other page has; Sphinx would number them alike on every page."""
+    pattern = r"^(:{3,}\{prf:(?!proof|ref)\w+\}[^\n]*\n)(?!:label:)"
+    return re.sub(pattern, lambda match: f"{match[1]}:label: {stem}-statement-{next(count)}\n", text, flags=re.M)
 
 
 def stage_notebook(path: Path) -> None:
     """Copy one notebook into the sources, with what only a page has."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
+    count = itertools.count(1)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             for_the_page(cell, path.name)
+        else:
+            cell["source"] = name_theorems("".join(cell["source"]), path.stem, count)
     row = {"cell_type": "markdown", "id": "page-links", "metadata": {}, "source": links(path.name)}
     title, newline, rest = "".join(notebook["cells"][0]["source"]).partition("\n")
     notebook["cells"][0]["source"] = title
@@ -68,8 +80,12 @@ def stage_notebook(path: Path) -> None:
 def stage(draft: bool) -> None:
     """Lay all sources side by side."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    shutil.copytree(BOOK, SOURCE, ignore=shutil.ignore_patterns("_build", "node_modules", "lite", "*.py", "package*.json"))
-    shutil.copytree(BOOK / "_ext", SOURCE / "_ext", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    SOURCE.mkdir(parents=True)
+    for path in BOOK.iterdir():
+        if path.is_dir() and path.name in {"_ext", "assets"}:
+            shutil.copytree(path, SOURCE / path.name)
+        elif path.suffix in {".md", ".bib", ".yml"}:
+            shutil.copyfile(path, SOURCE / path.name)
     shutil.copyfile(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")
     if (told := ROOT / "recordings" / "RECORDINGS.md").exists() or not draft:
         shutil.copyfile(told, SOURCE / "recordings.md")
@@ -81,6 +97,9 @@ def stage(draft: bool) -> None:
             part["chapters"] = [c for c in part["chapters"] if list(SOURCE.glob(c["file"] + ".*"))]
         toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
         (SOURCE / "_toc.yml").write_text(yaml.safe_dump(toc))
+        config = yaml.safe_load((SOURCE / "_config.yml").read_text())
+        config["sphinx"]["config"]["suppress_warnings"] = ["myst.domains", "myst.xref_missing"]
+        (SOURCE / "_config.yml").write_text(yaml.safe_dump(config))
 
 
 def run(*command: str) -> None:
@@ -98,8 +117,8 @@ def main() -> None:
     run("book/vendor.py")
     stage(draft)
     shutil.rmtree(SITE, ignore_errors=True)
-    flags = ["-W", "-n", "--keep-going", "--all", "--quiet"]
-    run("-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE), "--path-output", str(BUILD.parent), *flags)
+    options = ["--path-output", str(BUILD.parent), "-W", "-n", "--keep-going", "--all", "--quiet"]
+    run("-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE), *options)
     if not draft:
         run("book/lite/build.py")
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())

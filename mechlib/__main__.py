@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mechlib.recordings import dump, key, read, rewrite
+from mechlib.recordings import dump, key, read, tidy
 from mechlib.roster import Roster, home
 
 _SECRET = re.compile(r"""sk-ant-\w|"(authorization|x-api-key|api[-_]key|cookie)"\s*:|\bBearer\s+\w{16}""", re.I)
@@ -73,7 +73,7 @@ def _record(options: argparse.Namespace) -> int:
         except CellExecutionError as error:
             raise RuntimeError(f"{path.name} stopped; what was recorded is kept.\n{error}") from None
     for cassette in _cassettes():
-        rewrite(cassette, read(cassette))
+        tidy(cassette)
     return 0
 
 
@@ -84,15 +84,17 @@ def _recordings(options: argparse.Namespace) -> int:
     problems: list[str] = []
     calls = 0
     for path in _cassettes():
-        entries = read(path)
-        calls += len(entries)
-        if options.action == "prune" and used is not None:
-            kept = [entry for entry in entries if entry["key"] in used.get(path.stem, set())]
-            rewrite(path, kept)
-            print(f"{path.name}: kept {len(kept)}, dropped {len(entries) - len(kept)}")
+        wanted = None if used is None else used.get(path.stem, set())
+        if options.action == "prune" and wanted is not None:
+            kept, dropped = tidy(path, wanted)
+            print(f"{path.name}: kept {kept}, dropped {dropped}")
+            calls += kept
         else:
-            wanted = None if used is None else used.get(path.stem, set())
+            entries = read(path)
+            calls += len(entries)
             problems += [f"{path.name}: {problem}" for problem in _problems(entries, wanted)]
+    for name in sorted(set(used or ()) - {path.stem for path in _cassettes()}):
+        problems += [f"{name}.jsonl: {problem}" for problem in _problems([], (used or {})[name])]
     for problem in problems:
         print(problem, file=sys.stderr)
     scope = "also against what the notebooks asked for" if used is not None else "usage not known: run `make notebooks`"

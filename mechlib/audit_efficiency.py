@@ -31,7 +31,7 @@ def efficiency(
         None where there is no welfare to compare, or too many alternatives to compare it with.
     """
     if welfare is None and table.rule.utility is not None:
-        return None, "the utility is your own: to compare welfare pass welfare=lambda types, outcome: ..."
+        return None, "to compare welfare pass welfare=lambda types, outcome: ..."
     options = _attained(table, grid, welfare is None, cells) if feasible is None else _given(feasible, grid, welfare)
     count = len_of(options)
     which = f"among the {count:,} allocations that " + (

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechlib.audit_report import Audit, Witness
-from mechlib.audit_rule import Array, Batched
+from mechlib.audit_rule import Array, Batched, Floats, plain, sums
 
 Columns = tuple[Array, ...]
-Floats = NDArray[np.float64]
 LARGEST = 10**9
+EQUAL = 1e-12  # relative: gains closer than this are ties
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,13 @@ class Tally:
                 top = gain.max()
             self.worst = min(self.worst, float(truth.min()))
             self.lies += worth.size - truth.size
-            if top > self.tolerance and top >= self.best[0]:
-                t, o = np.unravel_index(gain.argmax(), gain.shape)
+            if top > self.tolerance and top >= self.best[0] * (1 - EQUAL):
+                t, o = np.unravel_index(_first_best(gain), gain.shape)
                 index = np.unravel_index(o, [*shape[:i], 1, *shape[i + 1 :]])
                 others = [c[k] for c, k in zip(columns, index, strict=True)]
                 place = [int(rows(np.asarray(v)[None], r)[0]) for v, r in zip(others, self.grid.reports, strict=True)]
                 others[i] = some[t]
-                lie = columns[i][worth[t, :, o].argmax()]
+                lie = columns[i][_first_best(worth[t, :, o])]
                 self.offer(i, start + int(t), [p for j, p in enumerate(place) if j != i], others, lie, float(top))
 
     def add_interim(self, i: int, gains: Floats) -> None:
@@ -174,15 +174,16 @@ class Tally:
         if not np.isfinite(gains).all():
             raise ValueError(f"agent {i} has an expected utility that is NaN or infinite: it cannot be compared")
         gain = gains.max(axis=1) - truth
-        t = int(gain.argmax())
+        t = _first_best(gain)
         if gain[t] > self.tolerance:
             types = [self.grid.types[i][t] if j == i else None for j in range(self.grid.n)]
-            self.offer(i, t, [], types, self.grid.reports[i][gains[t].argmax()], float(gain[t]))
+            self.offer(i, t, [], types, self.grid.reports[i][_first_best(gains[t])], float(gain[t]))
 
     def offer(self, i: int, t: int, place: Sequence[int], types: Iterable[Any], lie: Any, gain: float) -> None:
         """Keep a lie if it gains more, or as much and comes first."""
         rank = (gain, -i, -t, *(-p for p in place))
-        if self.witness is None or rank > self.best:
+        near = self.witness is not None and math.isclose(gain, self.best[0], rel_tol=EQUAL)
+        if self.witness is None or (rank[1:] > self.best[1:] if near else rank > self.best):
             self.best, self.witness = rank, Witness(i, tuple(map(plain, types)), plain(lie), gain)
 
     def result(self, rule: str, kind: Literal["dominant", "Bayes"], welfare: tuple[float | None, str],
@@ -234,16 +235,7 @@ def _columns(name: str, value: Any, n: int | None) -> Columns:
     return tuple(columns)
 
 
-def plain(value: Any) -> Any:
-    """Return a numpy scalar or row as plain Python, for people to read."""
-    return tuple(value.tolist()) if getattr(value, "ndim", 0) else value.item() if hasattr(value, "item") else value
-
-
-def sums(outcomes: Any) -> Floats | None:
-    """Return the sum of the payments of every outcome, or None if there are none to sum."""
-    if isinstance(outcomes, list):
-        if not all(hasattr(outcome, "payments") for outcome in outcomes):
-            return None
-        return np.array([float(np.sum(outcome.payments)) for outcome in outcomes])
-    payments = getattr(outcomes, "payments", None)
-    return None if payments is None else np.asarray(payments, float).reshape(len(payments), -1).sum(axis=1)
+def _first_best(gains: Floats) -> int:
+    """Return the first index of the highest entry, up to rounding: equal gains may differ in the last bit."""
+    top = gains.max()
+    return int((gains >= top - EQUAL * abs(top)).argmax()) if np.isfinite(top) else int(gains.argmax())

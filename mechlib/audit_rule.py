@@ -161,6 +161,21 @@ def stack(outcomes: list[Any]) -> Any:
         return outcomes
 
 
+def plain(value: Any) -> Any:
+    """Return a numpy scalar or row as plain Python, for people to read."""
+    return tuple(value.tolist()) if getattr(value, "ndim", 0) else value.item() if hasattr(value, "item") else value
+
+
+def sums(outcomes: Any) -> Floats | None:
+    """Return the sum of the payments of every outcome, or None if there are none to sum."""
+    if isinstance(outcomes, list):
+        if not all(hasattr(outcome, "payments") for outcome in outcomes):
+            return None
+        return np.array([float(np.sum(outcome.payments)) for outcome in outcomes])
+    payments = getattr(outcomes, "payments", None)
+    return None if payments is None else np.asarray(payments, float).reshape(len(payments), -1).sum(axis=1)
+
+
 def len_of(outcomes: Any) -> int:
     """Return how many outcomes a batch holds."""
     return len(outcomes[0]) if isinstance(outcomes, tuple) else len(outcomes)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mechlib.audit_grid import plain, sums
 from mechlib.audit_report import Audit, Witness
-from mechlib.audit_rule import Array, Batched, Mechanism, Utility, name_of, take
+from mechlib.audit_rule import Array, Batched, Mechanism, Utility, name_of, plain, sums, take
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 BLOCK = 128
 Sampler = Callable[[np.random.Generator, int], Any]

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
+import anthropic
 import numpy as np
 
 from mechlib.roster import Agent
 
-__all__ = ["FRAMINGS", "GAMES", "PRICE", "VALUES", "bidder", "parse_bid", "parse_choice", "value_line"]
+__all__ = ["FRAMINGS", "GAMES", "PRICE", "VALUES", "bidder", "parse_bid", "parse_choice", "replies", "value_line"]
 
 #: The forty values that the models bid for: evenly spread over the credits from 1 to 99.
 VALUES: tuple[int, ...] = tuple(int(v) for v in np.round(np.linspace(1, 99, 40)))
@@ -31,10 +33,10 @@ _SCENE = (
     "independently; you know your own alone. You want to make as much profit as you can. "
 )
 GAMES: dict[str, str] = {
-    "first": _SCENE + "All bids are secret. The highest bid wins the item and pays its own bid. The others pay nothing. "
-    "Your profit is your value minus your bid if you win, and 0 if you lose.",
-    "second": _SCENE + "All bids are secret. The highest bid wins the item and pays the second-highest bid. The others "
-    "pay nothing. Your profit is your value minus the second-highest bid if you win, and 0 if you lose.",
+    "first": _SCENE + "All bids are secret. The highest bid wins the item and pays its own bid. The others pay "
+    "nothing. Your profit is your value minus your bid if you win, and 0 if you lose.",
+    "second": _SCENE + "All bids are secret. The highest bid wins the item and pays the second-highest bid. The "
+    "others pay nothing. Your profit is your value minus the second-highest bid if you win, and 0 if you lose.",
     "all-pay": _SCENE + "All bids are secret. The highest bid wins the item. Every bidder pays its own bid, win or "
     "lose. Your profit is your value minus your bid if you win, and minus your bid if you lose.",
     "posted": f"An item is for sale at a fixed price of {PRICE} credits. You want to make as much profit as you can. "
@@ -44,36 +46,36 @@ GAMES: dict[str, str] = {
     "value minus that price if you win, and 0 if you leave.",
     "none": "You will see a line with a number.",
 }
+_REASON = "First say in two short sentences what your bid decides and what you pay. Then give your bid."
 #: What is added to the rules. Each framing says something about the games that it holds.
 FRAMINGS: dict[str, dict[str, str]] = {
     "plain": {},
     "explained": {
-        "first": "If you bid your whole value, winning earns you nothing. A lower bid earns more when it wins, but wins "
-        "less often. The best bid is clearly below your value.",
-        "second": "Your own bid decides only whether you win, never what you pay. Bidding exactly your value is never "
-        "worse than any other bid.",
+        "first": "If you bid your whole value, winning earns you nothing. A lower bid earns more when it wins, but "
+        "wins less often. The best bid is clearly below your value.",
+        "second": "Your own bid decides only whether you win, never what you pay. Bidding exactly your value is "
+        "never worse than any other bid.",
     },
     "deviations": {
-        "first": "Start from a bid equal to your value and think of deviations. Bidding 10 less earns 10 more whenever "
-        "you still win, and loses only if another bid lies in between. Go on as long as the deviation pays.",
-        "second": "Start from a bid equal to your value and think of deviations. Bidding 10 less changes nothing unless "
-        "another bid lies in between: then you lose an item worth more than its price. Bidding 10 more changes nothing "
-        "unless another bid lies in between: then you pay more than the item is worth. Keep a bid from which no "
+        "first": "Start from a bid equal to your value and think of deviations. Bidding 10 less earns 10 more "
+        "whenever you still win, and loses only if another bid lies in between. Go on as long as the deviation pays.",
+        "second": "Start from a bid equal to your value and think of deviations. Bidding 10 less changes nothing "
+        "unless another bid lies in between: then you lose an item worth more than its price. Bidding 10 more changes "
+        "nothing unless another bid lies in between: then you pay more than the item is worth. Keep a bid from which no "
         "deviation pays.",
     },
     "told": {"first": "The best bid is two thirds of your value."},
-    "reasoned": {
-        game: "First say in two short sentences what your bid decides and what you pay. Then give your bid."
-        for game in ("first", "second")
-    },
+    "reasoned": dict.fromkeys(("first", "second"), _REASON),
 }
 _FORMS = {
     "posted": "Reply with one word and nothing else: BUY or PASS.",
     "clock": "Reply with one word and nothing else: STAY or LEAVE.",
     "reasoned": "End with one line: BID: a number",
 }
-_BID = re.compile(r"\bBID\b[\s*_:=$]*(-?\d[\d,]*\.?\d*)", re.IGNORECASE)
-_NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
+# One example of the form, with the middle of the scale in it: without it the smallest model never finds the form.
+_EXAMPLE = (("Show the form of a reply.", "BID: 50"),)
+_BID = re.compile(r"\bBID\b(?: is)?[\s*_:=$]*(-?\d[\d,]*\.?\d*)", re.IGNORECASE)
+_NUMBER = re.compile(r"^\W*(-?\d[\d,]*\.?\d*)\W*$")
 
 
 def bidder(model: str, game: str, framing: str = "plain") -> Agent:
@@ -91,22 +93,31 @@ def bidder(model: str, game: str, framing: str = "plain") -> Agent:
         raise ValueError(f"framing is {framing!r}; for the game {game!r} it must be one of {known}")
     form = _FORMS.get(game) or _FORMS.get(framing) or "Reply with one line and nothing else: BID: a number"
     system = "\n".join(filter(None, (GAMES[game], FRAMINGS[framing].get(game, ""), form)))
-    return Agent(f"{game} {framing}", model, system, max_tokens=120 if framing == "reasoned" else 12)
+    if framing == "reasoned":
+        return Agent(f"{game} {framing}", model, system, max_tokens=100)
+    return Agent(f"{game} {framing}", model, system, () if game in _FORMS else _EXAMPLE, max_tokens=12)
+
+
+async def replies(
+    client: anthropic.AsyncAnthropic, model: str, game: str, framing: str, lines: Iterable[str]
+) -> list[str]:
+    """Return the text of one model's reply to each line, one after another."""
+    agent = bidder(model, game, framing)
+    messages = [await agent.ask(client, line) for line in lines]
+    return [message.content[0].text for message in messages]  # type: ignore[union-attr]
 
 
 def value_line(value: int, lot: int | None = None, price: int | None = None) -> str:
-    """Return the last line of a prompt: the value, and perhaps the clock's price, or a lot number that means nothing."""
+    """Return the last line of a prompt: the value, and perhaps the clock's price, or a meaningless lot number."""
     tail = "" if price is None else f" The price is now {price} credits."
     tail += "" if lot is None else f" The item is lot number {lot}."
     return f"Your value is {value} credits.{tail}"
 
 
 def parse_bid(text: str) -> float:
-    """Return the last number after the word BID, or the one number of a reply that has just one; NaN otherwise."""
+    """Return the last number after the word BID, or a reply that is a number alone; NaN otherwise, never a guess."""
     found = _BID.findall(text) or _NUMBER.findall(text)
-    if not found or (len(found) > 1 and not _BID.search(text)):
-        return math.nan
-    return float(found[-1].replace(",", ""))
+    return float(found[-1].replace(",", "")) if found else math.nan
 
 
 def parse_choice(text: str, yes: str, no: str) -> float:

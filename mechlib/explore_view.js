@@ -101,7 +101,7 @@ function render({ model, el }) {
   const start = { ...model.get("params") };
   const svg = tag("svg", { role: "img" }), said = tag("p", { "aria-live": "polite", class: "mlx-said" }), keys = tag("div");
   const controls = tag("div", { class: "mlx-controls" }), inputs = {};
-  const box = tag("section", { class: "mlx", "aria-label": spec.title }, tag("style", {}, STYLE), tag("h4", {}, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
+  const box = tag("section", { class: "mlx", "aria-label": spec.title, "data-lm-suppress-shortcuts": "true" }, tag("style", {}, STYLE), tag("h4", {}, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
   for (const control of spec.controls) {
     const input = tag("input", { type: "range", min: control.min, max: control.max, step: control.step });
     const output = tag("output");

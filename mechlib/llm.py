@@ -132,9 +132,11 @@ class Cassette(anthropic.Middleware):
         if not response.http_response.is_success:
             return response
         try:
-            answer = await response.json()
+            answer: Any = await response.json()
         except ValueError:
             raise anthropic.APIResponseValidationError(response.http_response, None) from None
+        if model is not None and model.port is not None and "model" in answer:
+            answer["model"] = Path(answer["model"]).name  # llama.cpp names the file by its whole path
         entry = {
             "key": entry_key,
             "request": {"method": request.method, "path": path, "body": body, "sample": sample},
@@ -156,7 +158,7 @@ class Cassette(anthropic.Middleware):
             return {"weights": None, "server": "api.anthropic.com"}
         weights = self.roster.weights[str(model.weights)]
         if model.id not in self._servers:
-            async with httpx2.AsyncClient(trust_env=False) as http:
+            async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
                 props = (await http.get(f"http://127.0.0.1:{model.port}/props")).json()
             if Path(props["model_path"]).name != weights["file"]:
                 served = Path(props["model_path"]).name

@@ -87,15 +87,18 @@ def serve(roster: Roster, names: Iterable[str] | None = None, threads: int = 1) 
         if not file.exists():
             raise FileNotFoundError(f"{file.name} is missing: run `make models` first")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    children = [_start(roster, model, threads) for model in models]
+    children: list[subprocess.Popen[bytes]] = []
     try:
+        for model in models:
+            children.append(_start(roster, model, threads))
         for model, child in zip(models, children, strict=True):
             _wait(model, child)
             print(f"{model.id} on http://127.0.0.1:{model.port}", flush=True)
         print("serving; press Ctrl-C to stop", flush=True)
         while all(child.poll() is None for child in children):
             time.sleep(0.5)
-        raise RuntimeError("a model server stopped by itself; its message is above")
+        stopped = next(m for m, child in zip(models, children, strict=True) if child.poll() is not None)
+        raise RuntimeError(f"{stopped.id} stopped by itself: does another server hold port {stopped.port}?")
     except KeyboardInterrupt:
         print("stopping", flush=True)
     finally:

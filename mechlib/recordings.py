@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def append(path: Path, entry: Mapping[str, Any]) -> None:
     """Add one entry and return once it is on the disk; several processes may do so at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file, _locked(file.fileno()):
+    with _locked(path), open(path, "a+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
@@ -71,20 +71,30 @@ def rewrite(path: Path, entries: list[dict[str, Any]]) -> None:
     os.replace(scratch, path)
 
 
+def tidy(path: Path, wanted: Collection[str] | None = None) -> tuple[int, int]:
+    """Sort a cassette and drop every key not wanted, also while others append; return how many were kept, dropped."""
+    with _locked(path):
+        entries = read(path)
+        kept = [entry for entry in entries if wanted is None or entry["key"] in wanted]
+        rewrite(path, kept)
+    return len(kept), len(entries) - len(kept)
+
+
 def dump(entry: Mapping[str, Any]) -> str:
     """Return the canonical line of an entry."""
     return json.dumps(entry, sort_keys=True, ensure_ascii=False)
 
 
 @contextmanager
-def _locked(descriptor: int) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     if sys.platform in ("win32", "emscripten"):
         yield
         return
     import fcntl
 
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    while True:
+        with open(path, "ab") as file:  # closing it lets go of the lock
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # else a rewrite has put another in its place
+                yield
+                return

@@ -75,11 +75,7 @@ def vcg_assignment(values: ArrayLike) -> Assignment:
     values : array_like, shape (n, m)
         What each of m items is worth to each of n agents, at least 0.
 
-    Returns
-    -------
-    Assignment
-        The items and the payments from the agents. A tie is resolved by the solver, the same way each time.
-
+    A tie between optima is resolved by the solver, the same way each time.
     Raises a ValueError if `values` does not have two axes, is empty, or holds NaN, infinity or a negative number.
     """
     from scipy.optimize import linear_sum_assignment
@@ -135,26 +131,26 @@ def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
 
     def with_job(row: Floats, i: int, out: Floats) -> None:
         size = step[i]
-        out[:, :size] = row[:, :size]
-        np.add(row[:, : room + 1 - size], jobs[i][:, None], out=out[:, size:])
-        np.maximum(out[:, size:], row[:, size:], out=out[:, size:])
+        out[:size] = row[:size]
+        fitted = out[size:]
+        np.add(row[: room + 1 - size], jobs[i], out=fitted)
+        np.maximum(fitted, row[size:], out=fitted)
 
     n, batch = jobs.shape
-    after = np.empty((n + 1, batch, room + 1))
+    after = np.empty((n + 1, room + 1, batch))
     after[n] = 0.0
     for i in reversed(range(n)):
         with_job(after[i + 1], i, after[i])
     won, paid = np.zeros((2, n, batch))
-    left, each = np.full(batch, room), np.arange(batch)
+    left = np.arange(batch) + room * batch  # flat places in a row of the table
+    before, spare = np.zeros((2, room + 1, batch))
     for i in range(n):
-        rest, later = left - step[i], after[i + 1]  # a negative rest wraps round, and is then ignored
-        won[i] = taken = (rest >= 0) & (later[each, rest] + jobs[i] >= later[each, left])
-        left = np.where(taken, rest, left)
-    before, spare = np.zeros((2, batch, room + 1))
-    for i, wins in enumerate(won.any(axis=1).tolist()):
-        if wins:
-            without = np.add(before, after[i + 1, :, ::-1], out=spare).max(axis=-1)
-            paid[i] = won[i] * (without - (after[0, :, -1] - jobs[i])).clip(min=0)
+        rest, later = left - step[i] * batch, after[i + 1]  # a negative rest wraps round, and is then ignored
+        taken = (rest >= 0) & (later.take(rest) + jobs[i] >= later.take(left))
+        if taken.any():
+            left = np.where(taken, rest, left)
+            without = np.add(before, later[::-1], out=spare).max(axis=0)
+            won[i], paid[i] = taken, taken * (without - (after[0, -1] - jobs[i])).clip(min=0)
         with_job(before, i, spare)
         before, spare = spare, before
     return Outcome(won.T.reshape(array.shape), paid.T.reshape(array.shape))

@@ -7,7 +7,6 @@ from pathlib import Path
 from jupyter_client.manager import KernelManager
 from nbval import kernel
 
-
 FOLDER = tempfile.TemporaryDirectory(prefix="nb")
 NUMBER = itertools.count()
 

@@ -58,10 +58,10 @@ def test_a_belief_that_is_not_drawn_teaches_a_bandit_nothing():
     assert np.ptp(found.reports.mean(axis=0)) < 0.15
 
 
-def test_never_forgetting_is_best_when_nothing_drifts_and_worst_when_much_does():
+def test_never_forgetting_is_worst_when_skill_drifts_and_better_than_forgetting_fast_when_it_does_not():
     found = sweep(drifting, {"discount": [0.8, 0.95, 1.0], "every": [50, 10**9]}, seed=0, repeats=4)
     fast, never = found.mean.T
-    assert fast.argmax() < 2 and fast[2] == fast.min() and never.argmax() == 2
+    assert fast[2] == fast.min() and never[2] > never[0] + 4 * found.standard_error[0, 1]
 
 
 def test_a_market_can_be_swept():

@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ["requirements.lock", "requirements-models.lock"]
-TEXT = {".bib", ".cff", ".cfg", ".css", ".ipynb", ".js", ".json", ".jsonl", ".lock", ".md", ".mjs", ".py", ".toml", ".yml"}
+TEXT = set(".bib .cff .cfg .css .ipynb .js .json .jsonl .lock .md .mjs .py .svg .toml .yml".split())  # noqa: SIM905
 
 
 def tracked() -> list[Path]:

@@ -34,8 +34,7 @@ CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip
 FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"]
 FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "pytz", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
-CONTENTS = ["notebooks/*.ipynb", "notebooks/checks/*", "recordings/*.jsonl", "data/*", "rosters/*.toml"]
-CONTENTS += ["benchmarks/results.json"]
+DATA = ["notebooks/checks/*", "recordings/*.jsonl", "data/*", "rosters/*.toml", "benchmarks/results.json"]
 LOADED = ["numpy", "scipy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
 UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "truststore"}
 
@@ -102,9 +101,16 @@ def lock_entry(wheel: Path) -> dict[str, Any]:
 
 
 def build_mechlib(folder: Path) -> None:
-    """Build mechlib's own wheel from the tree."""
+    """Build mechlib's own wheel from the tree, with the data that notebooks read beside the package.
+
+    The drive of the live pages cannot serve them: it takes every name with "json" in it for one JSON document.
+    """
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(folder.glob("mechlib-*.whl")), "a", zipfile.ZIP_DEFLATED) as wheel:
+        for source in sorted(path for pattern in DATA for path in ROOT.glob(pattern) if path.is_file()):
+            entry = zipfile.ZipInfo(str(source.relative_to(ROOT)), (2026, 1, 1, 0, 0, 0))
+            wheel.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def lay_python(folder: Path) -> None:
@@ -137,16 +143,12 @@ def lay_python(folder: Path) -> None:
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1))
 
 
-def lay_contents(folder: Path) -> None:
-    """Copy the notebooks, and beside them what they open."""
-    for pattern in CONTENTS:
-        for source in sorted(ROOT.glob(pattern)):
-            target = folder / str(source.relative_to(ROOT)).removeprefix("notebooks/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.suffix == ".ipynb":
-                target.write_text(json.dumps(live(json.loads(source.read_text())), indent=1, ensure_ascii=False))
-            else:
-                shutil.copyfile(source, target)
+def lay_notebooks(folder: Path) -> None:
+    """Copy the notebooks, made ready for the live pages."""
+    folder.mkdir()
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        notebook = live(json.loads(path.read_text(encoding="utf-8")))
+        (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def live(notebook: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +184,7 @@ def main() -> None:
     os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
     with tempfile.TemporaryDirectory() as scratch:
         stage = Path(scratch)
-        lay_contents(stage / "contents")
+        lay_notebooks(stage / "contents")
         lay_python(stage / "static" / "pyodide")
         (stage / "jupyter-lite.json").write_text(json.dumps(settings(), indent=2))
         shutil.rmtree(output, ignore_errors=True)

@@ -18,8 +18,8 @@ async function runAll(context, { name, explorer, exercise }) {
   const seconds = (Date.now() - start) / 1000;
   const cells = await page.evaluate(() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells);
   const result = { name, seconds, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
-  if (explorer) result.explorer = await moveExplorer(page, explorer);
-  if (exercise) result.tries = await attempt(page, exercise);
+  if (explorer) result.explorer = await moveExplorer(page, explorer).catch((error) => ({ error: String(error) }));
+  if (exercise) result.tries = await attempt(page, exercise).catch((error) => [String(error)]);
   if (shots) await page.screenshot({ path: `${shots}/live-${name}.png` });
   await page.close();
   return { ...result, problems: page.problems };

@@ -61,22 +61,20 @@ class Links(HTMLParser):
                 self.anchors.add(value)
 
 
+def reachable(name: str, target: str, pages: dict[str, Links]) -> bool:
+    """Say whether a page's link leads somewhere: to another site, a file, an anchor, or a notebook in the live pages."""
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc:
+        return True
+    path, anchor = unquote(parts.path) or name, unquote(parts.fragment)
+    if path.startswith("lite/") and parts.query.startswith("path="):
+        path = "lite/files/" + unquote(parts.query.removeprefix("path="))
+    return (SITE / path).exists() and (not anchor or path not in pages or anchor in pages[path].anchors)
+
+
 def test_every_internal_link_and_anchor_exists() -> None:
     pages = {name: Links(SITE / name) for name in PAGES}
-    broken = set()
-    for name, page in pages.items():
-        for target in page.targets:
-            parts = urlsplit(target)
-            if parts.scheme or parts.netloc:
-                continue
-            path = unquote(parts.path) or name
-            if not (SITE / path).exists():
-                broken.add((name, target))
-            elif parts.fragment and path in pages and unquote(parts.fragment) not in pages[path].anchors:
-                broken.add((name, target))
-            elif path.startswith("lite/") and parts.query.startswith("path="):
-                if not (SITE / "lite" / "files" / unquote(parts.query.removeprefix("path="))).exists():
-                    broken.add((name, target))
+    broken = {(name, t) for name, page in pages.items() for t in page.targets if not reachable(name, t, pages)}
     assert broken == set()
 
 

@@ -1,0 +1,130 @@
+"""Each notebook, run to the end in the reader's browser, shows what the committed one shows."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HERE, SITE
+
+ROOT = HERE.parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def sanitized(text: str) -> str:
+    """Replace what the notebooks' own tests replace too."""
+    rules = configparser.RawConfigParser()
+    rules.read(ROOT / "tests" / "nbval.cfg")
+    for section in rules.sections():
+        text = re.sub(rules[section]["regex"], rules[section]["replace"], text)
+    return text
+
+
+def shown(cell: dict[str, Any]) -> list[str]:
+    """Return what a cell shows as text, one item an output; pictures and widgets are left out."""
+    streams: dict[str, str] = {}
+    texts = []
+    for output in cell.get("outputs", []):
+        if output["output_type"] == "stream":
+            streams[output["name"]] = streams.get(output["name"], "") + "".join(output["text"])
+        elif output["output_type"] == "error":
+            texts.append(f"{output['ename']}: {output['evalue']}")
+        elif "image/png" not in output["data"] and VIEW not in output["data"]:
+            data = output["data"].get("text/html", output["data"].get("text/plain", ""))
+            texts.append("".join(data))
+    return [sanitized(text.strip()) for text in [*streams.values(), *texts]]
+
+
+def compared(cell: dict[str, Any]) -> bool:
+    """Say whether a cell's text is held equal: not where the notebook's tests leave it out as well."""
+    return cell["cell_type"] == "code" and "nbval-ignore-output" not in cell["metadata"].get("tags", [])
+
+
+def source(cell: dict[str, Any]) -> str:
+    """Return a cell's source as one string."""
+    return "".join(cell["source"])
+
+
+def exercise_of(cells: list[dict[str, Any]], name: str) -> tuple[dict[str, Any], str] | None:
+    """Return an exercise to try (its cell, what to put in) and its solution's output."""
+    table = tomllib.loads((ROOT / "notebooks" / "checks" / f"{name[:2]}.toml").read_text(encoding="utf-8"))
+    for cell in cells:
+        found = re.search(r'check\("([^"]+)"', source(cell))
+        if not found or "solution" not in cell["metadata"].get("tags", []) or found[1] not in table:
+            continue
+        spec = table[found[1]]
+        stub = next(c for c in cells if f'check("{found[1]}"' in source(c) and c is not cell)
+        wrong = next((w for w in spec["wrong"] if "\n" not in w["answer"].strip() and "message" in w), None)
+        if wrong is None:
+            continue
+        lie = f'{spec.get("setup", "")}\nimport numpy as np\ncheck("{found[1]}", {wrong["answer"].strip()})'
+        tries = {"cell": stub["id"], "tries": [lie, source(cell)], "message": wrong["message"]}
+        return tries, "\n".join(shown(cell))
+    return None
+
+
+@pytest.fixture(scope="module")
+def committed() -> dict[str, list[dict[str, Any]]]:
+    return {path.name: json.loads(path.read_text(encoding="utf-8"))["cells"] for path in NOTEBOOKS}
+
+
+@pytest.fixture(scope="module")
+def lived(drive: Callable[..., Any], committed: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    jobs = []
+    for name, cells in committed.items():
+        explorers = [c["id"] for c in cells if re.search(r"^\w+_explorer\(", source(c), re.MULTILINE)]
+        found = exercise_of(cells, name) if (ROOT / "notebooks" / "checks" / f"{name[:2]}.toml").exists() else None
+        jobs.append({"name": name, "explorer": next(iter(explorers), None), "exercise": found[0] if found else None})
+    runs = drive("live.mjs", timeout=600, notebooks=jobs, width=2)
+    for run in runs:
+        print(
+            f"{run['name']}: last cell after {run['seconds']:.0f} s, {run['requests']} requests, {run['bytes'] / 1e6:.0f} MB"
+        )
+    return {run["name"]: run | {"exercise": job["exercise"]} for run, job in zip(runs, jobs, strict=True)}
+
+
+@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+class TestLivePage:
+    """One notebook in the live pages."""
+
+    def test_runs_to_the_end_with_the_committed_text(self, lived: Any, committed: Any, name: str) -> None:
+        live = {cell["id"]: cell for cell in lived[name]["cells"]}
+        assert lived[name]["asked"] == 0, "the page asked for a kernel"
+        for cell in committed[name]:
+            if cell["cell_type"] == "code":
+                errors = [o for o in live[cell["id"]]["outputs"] if o["output_type"] == "error"]
+                assert not errors, (cell["id"], errors)
+            if compared(cell):
+                assert shown(live[cell["id"]]) == shown(cell), cell["id"]
+        assert [c for c in live.values() if c["cell_type"] == "code"][-1]["execution_count"]
+
+    def test_has_no_problem_and_asks_no_other_site(self, lived: Any, name: str) -> None:
+        assert lived[name]["problems"] == []
+
+    def test_its_explorer_moves(self, lived: Any, name: str) -> None:
+        if not lived[name].get("explorer"):
+            pytest.skip("this chapter has no explorer of this kind")
+        moved = lived[name]["explorer"]
+        assert moved and "error" not in moved, moved
+        assert moved["before"] != moved["after"]
+
+    def test_its_exercise_tells_wrong_from_right(self, lived: Any, committed: Any, name: str) -> None:
+        if not lived[name].get("tries"):
+            pytest.skip("no exercise here with an answer of one line")
+        found = exercise_of(committed[name], name)
+        assert found
+        wrong, right = lived[name]["tries"]
+        assert found[0]["message"] in wrong
+        assert sanitized(right.strip()) == found[1]
+
+
+def test_the_live_pages_are_there() -> None:
+    assert (SITE / "lite" / "notebooks" / "index.html").exists()
+    assert {path.name for path in NOTEBOOKS} <= {path.name for path in Path(SITE / "lite" / "files").glob("*.ipynb")}

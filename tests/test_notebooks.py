@@ -1,0 +1,113 @@
+"""What every notebook promises a reader. That its cells give what is printed there is nbval's task."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+BIBLIOGRAPHY = (NOTEBOOKS.parent / "book" / "references.bib").read_text()
+GLOSSARY = (NOTEBOOKS.parent / "book" / "glossary.md").read_text()
+
+each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str) -> list[dict[str, Any]]:
+    """Return a notebook's cells of one kind, with their sources as text."""
+    found = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+    return [{**cell, "source": "".join(cell["source"])} for cell in found]
+
+
+def prose(path: Path) -> str:
+    """Return all of a notebook's text."""
+    return "\n\n".join(cell["source"] for cell in cells(path, "markdown"))
+
+
+def tags(cell: dict[str, Any]) -> set[str]:
+    """Return a cell's tags."""
+    return set(cell["metadata"].get("tags", []))
+
+
+@each
+def test_outputs_are_committed_and_quiet(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert cell["execution_count"], f"run the notebook and save it: {cell['source'][:60]}"
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error" and output.get("name") != "stderr", cell["source"]
+
+
+@each
+def test_it_is_short(path: Path) -> None:
+    code = [cell for cell in cells(path, "code") if "solution" not in tags(cell)]
+    long = [cell["source"] for cell in code if len(cell["source"].splitlines()) > 20]
+    assert not long, "move it into mechlib"
+    assert len(code) + len(cells(path, "markdown")) <= 70
+
+
+@each
+def test_only_explorers_are_exempt_from_comparison(path: Path) -> None:
+    for cell in cells(path, "code"):
+        exempt = {tag for tag in tags(cell) if tag.startswith("nbval-")}
+        assert exempt <= {"nbval-ignore-output"}
+        assert not exempt or "explore" in cell["source"] or "interact" in cell["source"], cell["source"]
+
+
+@each
+def test_it_runs_in_a_browser_too(path: Path) -> None:
+    source = "\n".join(cell["source"] for cell in cells(path, "code"))
+    absent_there = r"asyncio\.run\(|\bimport (threading|subprocess|multiprocessing|requests)\b|^[!%]"
+    assert not re.search(absent_there, source, re.M)
+
+
+@each
+def test_it_has_exercises_and_each_its_solution(path: Path) -> None:
+    text = prose(path)
+    exercises = re.findall(r"^:{3,}\{exercise\}", text, re.M)
+    solutions = [cell for cell in cells(path, "code") if "solution" in tags(cell)]
+    assert len(exercises) >= 4 and len(solutions) >= len(exercises)
+    assert all("hide-cell" in tags(cell) and cell["metadata"]["jupyter"]["source_hidden"] for cell in solutions)
+    assert "<details>" in text, "give hints"
+
+
+@each
+def test_its_citations_terms_and_links_lead_somewhere(path: Path) -> None:
+    text = prose(path)
+    for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text):
+        assert all(f"{{{key.strip()}," in BIBLIOGRAPHY for key in keys.split(",")), keys
+    for term in re.findall(r"\{term\}`([^`<]+?)(?:\s*<[^`]*)?`", text):
+        name = re.search(rf"\{{term\}}`{re.escape(term)}\s*<([^>`]+)>`", text)
+        assert f"\n{name[1] if name else term}\n" in GLOSSARY, term
+    for target in re.findall(r"\]\(([^)#:\s]+\.(?:ipynb|md))[^)]*\)", text):
+        assert (NOTEBOOKS / target).exists() or (NOTEBOOKS.parent / "book" / target).exists(), target
+
+
+@each
+def test_it_says_where_it_stops_working_and_where_to_read_on(path: Path) -> None:
+    headings = " ".join(re.findall(r"^#+ (.+)$", prose(path), re.M)).lower()
+    assert re.search(r"stop|limit|where .* (ends|fails)|does not", headings), headings
+    assert re.search(r"read(ing)?\b|references", headings), headings
+
+
+@each
+def test_its_pictures_are_described(path: Path) -> None:
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            if "image/png" in output.get("data", {}):
+                alt = output["metadata"].get("image/png", {}).get("alt") or output["metadata"].get("alt")
+                assert alt, f"a picture without alt text after: {cell['source'][:80]}"
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="no network namespaces on this system")
+def test_notebooks_are_tested_where_there_is_no_network() -> None:
+    """What `make notebooks` puts in front of pytest leaves no interface that is up, not even the loopback's."""
+    probe = "import socket; s = socket.socket(); s.settimeout(2); print(s.connect_ex(('127.0.0.1', 9)))"
+    run = subprocess.run(["unshare", "-rn", sys.executable, "-c", probe], capture_output=True, text=True)
+    if run.returncode:
+        pytest.skip("this system does not let ordinary users make namespaces")
+    assert int(run.stdout) not in (0, 111), "refused would mean that the loopback interface answers"
