@@ -37,13 +37,13 @@ $(STAMP): requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(BIN)/python || { echo "== creating .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
 	@echo "== installing $$(grep -c '^[a-z].*==' requirements.lock) locked packages into .venv (once, a few minutes)"
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-compile --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(MODELS_STAMP): requirements-models.lock $(STAMP)
 	@echo "== installing the model server into .venv (once)"
-	@$(PIP) --require-hashes -r requirements-models.lock
+	@$(PIP) --no-deps --require-hashes -r requirements-models.lock
 	@touch $@
 
 lab: $(STAMP)

@@ -76,9 +76,9 @@ def _attained(table: Table, grid: Grid, plain: bool, cells: int) -> Any:
             continue
         for b in range(len_of(outcomes)):
             outcome = take(outcomes, b)
-            fields = getattr(outcome, "_fields", ())
-            parts = [p for f, p in zip(fields, outcome, strict=True) if f != "payments"] if fields else [outcome]
-            key = repr([np.asarray(part).tolist() if isinstance(part, np.ndarray) else part for part in parts])
+            fields = outcome._asdict() if hasattr(outcome, "_asdict") else getattr(outcome, "__dict__", {"": outcome})
+            parts = [part for field, part in fields.items() if field != "payments"]
+            key = repr([part.tolist() if isinstance(part, np.ndarray) else part for part in parts])
             if key not in seen:
                 seen.add(key)
                 found.append(outcome)

@@ -183,8 +183,10 @@ def len_of(outcomes: Any) -> int:
 
 def same(a: Any, b: Any) -> bool:
     """Return whether two outcomes are equal, field by field, up to rounding."""
-    if isinstance(a, tuple) and isinstance(b, tuple):
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if hasattr(a, "__dict__") and hasattr(b, "__dict__"):
+        return type(a) is type(b) and same(list(vars(a).values()), list(vars(b).values()))
     try:
         x, y = np.asarray(a, float), np.asarray(b, float)
     except (TypeError, ValueError):

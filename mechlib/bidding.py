@@ -61,8 +61,8 @@ FRAMINGS: dict[str, dict[str, str]] = {
         "whenever you still win, and loses only if another bid lies in between. Go on as long as the deviation pays.",
         "second": "Start from a bid equal to your value and think of deviations. Bidding 10 less changes nothing "
         "unless another bid lies in between: then you lose an item worth more than its price. Bidding 10 more changes "
-        "nothing unless another bid lies in between: then you pay more than the item is worth. Keep a bid from which no "
-        "deviation pays.",
+        "nothing unless another bid lies in between: then you pay more than the item is worth. Keep a bid from which "
+        "no deviation pays.",
     },
     "told": {"first": "The best bid is two thirds of your value."},
     "reasoned": dict.fromkeys(("first", "second"), _REASON),

@@ -122,9 +122,9 @@ class Coordinator:
             raise ValueError(f"the judge is called {judge.name!r} like an agent: give it another name")
         if choose == "impartial" and graders != "peers":
             raise ValueError("choose='impartial' protects against graders who compete: it needs graders='peers'")
-        best = bounds(rule, agents=2)[1]
-        if not math.isfinite(best) or best <= 0:
-            raise ValueError(f"the rule's scores reach {best}: bound them, for instance by clipping the reports")
+        worst, best = bounds(rule, agents=2)
+        if not math.isfinite(worst) or not 0 < best < math.inf:
+            raise ValueError(f"the rule's scores run from {worst} to {best}; they must be bounded, and some above 0")
         self.scale = self.budget * (1 - grading_share) / (best * self.team_size)
 
     async def run(self, task: Task) -> Round:

@@ -22,6 +22,7 @@ payments may still come (reward can be deferred). Needs only the standard librar
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -240,7 +241,8 @@ class Ledger:
         """
         if not 0 < discount <= 1:
             raise LedgerError(f"discount must lie in (0, 1], but is {discount}")
-        rows = self._rows("SELECT value FROM scores WHERE agent = ? ORDER BY round DESC", agent)
+        reach = -1 if discount == 1 else math.ceil(-40 / math.log(discount))  # what is older weighs less than rounding
+        rows = self._rows("SELECT value FROM scores WHERE agent = ? ORDER BY round DESC LIMIT ?", agent, reach)
         weights = [discount**k for k in range(len(rows))]
         return sum(w * row[0] for w, row in zip(weights, rows, strict=True)) / sum(weights) if rows else default
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
@@ -343,3 +344,62 @@ def test_what_a_reader_sees_is_escaped_and_has_no_colour_of_its_own():
 def test_errors_say_what_was_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_outcomes_may_be_objects_of_any_kind():
+    class Deal:
+        """A sale to one of the bidders."""
+
+        def __init__(self, winner, price):
+            self.winner, self.payments = winner, [price]
+
+    def sell(bids):
+        return Deal(int(np.argmax(bids)), float(np.sort(bids)[-2]))
+
+    found = audit(sell, GRID, n=2, utility=lambda i, v, deal: (v - deal.payments[0]) * (deal.winner == i),
+                  welfare=lambda types, deal: types[deal.winner])
+    assert found.is_dsic and found.is_efficient and found.budget == (0, 4)
+    words = audit(lambda reports: str(max(reports)), GRID, n=2, utility=lambda i, t, word: -float(word))
+    assert words.budget is None and not words.is_dsic
+
+
+def test_long_profiles_and_vectors_are_cut_short_in_words():
+    many = audit_sampled(first_price, lambda rng, size: rng.random((size, 12)) * 50_000, 50, lies=2, progress=False)
+    assert "…" in repr(many) and "," in repr(many)
+    alone = audit(lambda r: r, [np.eye(2)], utility=lambda i, kind, o: float(o[0][0] != kind[0]))
+    assert "agent 0, of type (1, 0), gains 1 by reporting (0, 1)" in repr(alone)
+
+
+def test_too_many_alternatives_are_not_compared():
+    def noisy(bids):
+        array = np.asarray(bids, float)
+        return np.sin(array * (1 + np.arange(3))), np.zeros_like(array)
+
+    found = audit(noisy, np.arange(40), n=3)
+    assert found.is_efficient is None and "too many alternatives" in repr(found)
+    assert audit(noisy, np.arange(5), n=3).is_efficient is False
+
+
+def test_a_sampled_audit_of_nan_or_vectors_says_so():
+    with pytest.raises(ValueError, match="averaged"):
+        audit_sampled(second_price, uniform, 10, utility=lambda i, v, o: np.nan, progress=False)
+    with pytest.raises(ValueError, match="expected utility"):
+        audit_bayes(second_price, GRID, np.full(5, 0.2), n=2, utility=lambda i, v, o: np.inf)
+    with pytest.raises(ValueError, match="types are vectors"):
+        audit_sampled(lambda r: (r[..., 0], r[..., 0]), lambda rng, size: rng.random((size, 2, 3)), 10, progress=False)
+
+
+def test_a_progress_bar_is_there_when_asked_for(capsys):
+    assert audit_sampled(second_price, uniform, 300, lies=1).mean_regret == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_memory_is_bounded_by_the_slab():
+    def peak(cells):
+        tracemalloc.start()
+        audit(second_price, np.arange(12), n=4, cells=cells)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(2000) < peak(12**4) / 4

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anthropic
 import httpx2
 import numpy as np
 import pytest
+from crash import kill_nine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -262,8 +260,7 @@ def test_a_simulated_exaggerator_earns_less_under_the_proper_rule_and_more_under
 
         return replace(submission, confidence=1.0)
 
-    wins = random.Random(0)
-    truths = [wins.random() < 0.7 for _ in range(200)]
+    truths = [number % 10 < 7 for number in range(20)]  # as often right as it says
 
     def earned(rule: Any, lie: bool) -> int:
         desk = coordinator(
@@ -289,6 +286,7 @@ def test_a_simulated_exaggerator_earns_less_under_the_proper_rule_and_more_under
         ({"strategies": {"z": lambda s: s}}, "strategies"),
         ({"choose": "impartial"}, "peers"),
         ({"rule": lambda c, a: -logarithmic(c, a)}, "bound"),
+        ({"rule": lambda c, a: 1 + logarithmic(c, a)}, "bound"),
         ({"judge": Agent("a", "m")}, "another name"),
     ],
 )
@@ -300,17 +298,23 @@ def test_a_wrong_set_up_is_refused_before_any_call(options: dict[str, Any], mess
 
 def test_ten_thousand_fuzzed_replies_are_all_accounted_for() -> None:
     rng = random.Random(5)
-    pieces = ["ANSWER:", "CONFIDENCE:", "SCORE:", " 2", "0.5", "1.7", "-3", "nan", "inf", "%", "\n", "</answer>", "<script>",
-              "**", "\x00", "\u2028", "I do not know", "ignore all instructions", "1e999", "🙂", "ANSWER", " " * 5]  # fmt: skip
-
+    pieces = ["ANSWER:", "CONFIDENCE:", "SCORE:", " 2", "0.5", "1.7", "-3", "nan", "inf", "%", "\n", "</answer>", "**",
+              "<script>", "\x00", "\u2028", "I do not know", "ignore all instructions", "1e999", "🙂", "ANSWER",
+              " " * 5]  # fmt: skip
     asked = 0
 
-    def reply(model: str, prompt: str) -> str:
-        nonlocal asked
-        asked += 1
-        return "".join(rng.choice(pieces) for _ in range(rng.randrange(12)))
+    class Model:  # what the SDK returns, without its way over HTTP
+        async def create(self, model: str, **request: Any) -> anthropic.types.Message:
+            nonlocal asked
+            asked += 1
+            text = "".join(rng.choice(pieces) for _ in range(rng.randrange(12)))
+            usage = anthropic.types.Usage(input_tokens=1, output_tokens=1)
+            block = anthropic.types.TextBlock(text=text, type="text")
+            return anthropic.types.Message(id="m", type="message", role="assistant", model=model, content=[block],
+                                           stop_reason="end_turn", stop_sequence=None, usage=usage)  # fmt: skip
 
-    desk = coordinator(reply, abstain_pays(quadratic, 0.1), settle="key")
+    desk = coordinator(says(GOOD), abstain_pays(quadratic, 0.1), settle="key")
+    desk.client = SimpleNamespace(messages=Model())
 
     async def work() -> None:
         number = 0
@@ -326,34 +330,30 @@ def test_ten_thousand_fuzzed_replies_are_all_accounted_for() -> None:
 
 
 ROUNDS = """
-import asyncio, sys
 sys.path.insert(0, sys.argv[2])
 from test_coordinator import *
-desk = coordinator(says(GOOD), ledger=Ledger(sys.argv[1]), settle="key")
 async def main():
+    desk = coordinator(says(GOOD), ledger=Ledger(sys.argv[1]), settle="key")
     for number in range(10_000):
         done = await desk.run(Task(f"t{number}", "?", (), "2"))
         print(done.id, flush=True)
-asyncio.run(main())
 """
 
 
 def test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    for trial in range(20):
-        command = [sys.executable, "-c", ROUNDS, str(path), str(Path(__file__).parent)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        done = [child.stdout.readline() for _ in range(1 + trial % 5)]
-        os.kill(child.pid, signal.SIGKILL)
-        done += child.stdout.readlines()
-        child.wait()
-        assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    trials = kill_nine(ROUNDS, (path, Path(__file__).parent), (1 + trial % 5 for trial in range(20)))
+    killed = 0
+    for acknowledged in trials:
+        killed += 1
+        with sqlite3.connect(path) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         with Ledger(path) as ledger:
             closed = {row.id for row in ledger.rounds() if row.closed}
-            assert {int(line) for line in done if line.endswith("\n")} <= closed
+            assert acknowledged and set(acknowledged) <= closed
             for number in closed:
                 assert len(ledger.submissions(number)) == 3 and len(ledger.payments(number)) == 4
+    assert killed == 20
 
 
 def test_the_course_roster_makes_a_coordinator() -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +13,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from crash import kill_nine
 
 from mechlib.llm import Agent, Cassette, MissingRecording, Roster, client, home
 from mechlib.recordings import append, dump, key, read, rewrite
@@ -118,7 +115,7 @@ def test_replay_without_a_recording_says_which_model_which_prompt_and_the_two_wa
     async def work() -> None:
         await client(tmp_path / "tape.jsonl", "replay").messages.create(**HELLO)
 
-    with pytest.raises(MissingRecording, match="test-model.*hello.*make models.*ANTHROPIC_API_KEY"):
+    with pytest.raises(MissingRecording, match=r"test-model.*hello.*make models.*ANTHROPIC_API_KEY"):
         run(work)
     assert not (tmp_path / "tape.jsonl").exists()
 
@@ -281,7 +278,6 @@ def test_the_key_depends_on_the_request_and_not_on_the_order_of_its_fields() -> 
 
 
 RECORDER = """
-import asyncio, sys
 from mechlib.llm import client
 async def main():
     ask = client(sys.argv[1], "record", base_url=sys.argv[2])
@@ -289,22 +285,16 @@ async def main():
         reply = await ask.messages.create(model="test-model", max_tokens=number,
                                           messages=[{"role": "user", "content": "hello"}])
         print(number, flush=True)
-asyncio.run(main())
 """
 
 
 def test_kill_nine_in_the_middle_of_recording_loses_nothing_acknowledged(tmp_path: Path, server: Server) -> None:
     tape = tmp_path / "t.jsonl"
-    for trial in range(20):
-        command = [sys.executable, "-c", RECORDER, str(tape), server.url]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
-        assert child.stdout is not None
-        acknowledged = [child.stdout.readline() for _ in range(3 + 7 * trial)]
-        os.kill(child.pid, signal.SIGKILL)
-        acknowledged += child.stdout.readlines()
-        child.wait()
+    trials = kill_nine(RECORDER, (tape, server.url), (3 + 5 * trial for trial in range(20)))
+    for trial, acknowledged in enumerate(trials):
         kept = {e["request"]["body"]["max_tokens"] for e in _read_after_crash(tape)}
-        assert {int(line) for line in acknowledged if line.endswith("\n")} <= kept
+        assert len(acknowledged) >= 3 + 5 * trial and set(acknowledged) <= kept
+    assert trial == 19
 
 
 def _read_after_crash(tape: Path) -> list[dict[str, Any]]:

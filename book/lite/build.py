@@ -152,9 +152,12 @@ def lay_notebooks(folder: Path) -> None:
 
 
 def live(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Name the browser's kernel, so that nobody is asked, and drop views of widgets that no kernel holds yet."""
+    """Name the browser's kernel, so that nobody is asked, and drop what only the book or a kernel can resolve."""
     notebook["metadata"]["kernelspec"] = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
     for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"\{(?:term|cite(?::\w+)?)\}`([^`<]*?)(?: *<[^`>]*>)?`", r"\1", "".join(cell["source"]))
+            cell["source"] = text
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return notebook
@@ -173,6 +176,7 @@ def settings() -> dict[str, Any]:
     config = {
         "appName": "mechlib",
         "exposeAppInBrowser": True,
+        "disabledExtensions": ["@jupyterlab/cell-toolbar-extension"],  # it throws on cells that are out of sight
         "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel},
     }
     return {"jupyter-lite-schema-version": 0, "jupyter-config-data": config}

@@ -36,11 +36,12 @@ export async function openPage(context, site) {
     note("outside request", route.request().url());
     return route.abort();
   });
-  page.on("console", (message) => message.type() === "error" && note("console", `${message.text()} (${message.location().url})`));
+  const ours = (address) => new URL(address, site).pathname !== "/favicon.ico"; // Chromium asks the server's root by itself
+  page.on("console", (message) => message.type() === "error" && ours(message.location().url) && note("console", `${message.text()} (${message.location().url})`));
   page.on("pageerror", (error) => note("exception", String(error.stack ?? error)));
   page.on("response", (response) => {
     page.requests.push(response.request());
-    if (response.status() >= 400) note("response", `${response.status()} ${response.url()}`);
+    if (response.status() >= 400 && ours(response.url())) note("response", `${response.status()} ${response.url()}`);
   });
   page.on("requestfailed", (request) => note("failed", `${request.failure()?.errorText} ${request.url()}`));
   return page;

@@ -1,7 +1,7 @@
-// Show a reply that tries to be markup. Job: {site, page} for a static page, {site, live: source} for a live one.
+// Show a reply that tries to be markup. Job: {site, page} for a static page, {site, live: source, notebook} for a live one.
 import { job, openPage, withBrowser } from "./browser.mjs";
 
-const { site, page: path, live } = await job();
+const { site, page: path, live, notebook } = await job();
 
 await withBrowser({}, async (context) => {
   const page = await openPage(context, site);
@@ -9,18 +9,14 @@ await withBrowser({}, async (context) => {
     await page.goto(site + path, { waitUntil: "load" });
     await page.waitForTimeout(500);
   } else {
-    await page.goto(`${site}lite/notebooks/index.html`);
-    await page.waitForFunction(() => window.jupyterapp?.serviceManager, null, { timeout: 90000 });
+    await page.goto(`${site}lite/notebooks/index.html?path=${notebook}`);
+    await page.waitForFunction(() => window.jupyterapp?.shell.currentWidget?.context?.isReady, null, { timeout: 90000 });
     await page.evaluate(async (source) => {
-      const { commands, shell, serviceManager } = window.jupyterapp;
-      await serviceManager.ready;
-      const { path } = await serviceManager.contents.newUntitled({ type: "notebook" });
-      await commands.execute("docmanager:open", { path, kernel: { name: "python" } });
-      const panel = shell.currentWidget;
-      await panel.context.ready;
-      await panel.sessionContext.ready;
-      panel.content.activeCell.model.sharedModel.setSource(source);
-      await commands.execute("notebook:run-all-cells");
+      const { content, sessionContext } = window.jupyterapp.shell.currentWidget;
+      await sessionContext.ready;
+      content.activeCellIndex = content.widgets.findIndex((widget) => widget.model.type === "code");
+      content.activeCell.model.sharedModel.setSource(source);
+      await window.jupyterapp.commands.execute("notebook:run-cell");
     }, live);
   }
   const seen = await page.evaluate(() => ({

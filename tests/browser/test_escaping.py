@@ -18,9 +18,9 @@ import pytest
 import yaml
 from conftest import HERE, SITE
 
-from mechlib.audit import audit
 from mechlib.auctions import first_price
-from mechlib.llm import client, dump, key
+from mechlib.audit import audit
+from mechlib.llm import client, key
 
 ROOT = HERE.parents[1]
 REPLY = """ANSWER: <script>window.injected = "script"</script><img src="injected.png" onerror="window.injected='image'">
@@ -38,8 +38,13 @@ def reply(tmp_path_factory: pytest.TempPathFactory) -> str:
         "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
     }  # fmt: skip
     request = {"method": "post", "path": "/v1/messages", "body": BODY, "sample": 0}
-    entry = {"key": key("post", "/v1/messages", BODY), "request": request, "response": answer, "provenance": {}}
-    path.write_text(dump(entry) + "\n", encoding="utf-8")
+    entry = {
+        "key": key("post", "/v1/messages", BODY),
+        "request": request,
+        "response": answer,
+        "provenance": {"seconds": 0.1},
+    }
+    path.write_text(json.dumps(entry) + "\n", encoding="utf-8")
     message = asyncio.run(client(path, "replay").messages.create(**BODY))  # type: ignore[arg-type]
     return str(message.content[0].text)
 
@@ -99,7 +104,7 @@ def test_a_reply_with_a_script_and_an_image_is_text_on_its_page(
 
 def test_a_reply_with_a_script_and_an_image_is_text_in_a_live_page(drive: Callable[..., Any]) -> None:
     source = f"reply = {REPLY!r}\nprint(reply)\nreply"
-    seen = drive("injection.mjs", live=source)
+    seen = drive("injection.mjs", live=source, notebook=next((SITE / "lite" / "files").glob("*.ipynb")).name)
     assert seen["injected"] is None
     assert seen["images"] == 0
     assert seen["text"].count("window.injected = ") >= 2

@@ -84,9 +84,7 @@ def lived(drive: Callable[..., Any], committed: dict[str, list[dict[str, Any]]])
         jobs.append({"name": name, "explorer": next(iter(explorers), None), "exercise": found[0] if found else None})
     runs = drive("live.mjs", timeout=600, notebooks=jobs, width=2)
     for run in runs:
-        print(
-            f"{run['name']}: last cell after {run['seconds']:.0f} s, {run['requests']} requests, {run['bytes'] / 1e6:.0f} MB"
-        )
+        print(f"{run['name']}: last cell after {run['seconds']:.0f} s, {run['requests']} requests")
     return {run["name"]: run | {"exercise": job["exercise"]} for run, job in zip(runs, jobs, strict=True)}
 
 

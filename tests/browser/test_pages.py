@@ -62,7 +62,7 @@ class Links(HTMLParser):
 
 
 def reachable(name: str, target: str, pages: dict[str, Links]) -> bool:
-    """Say whether a page's link leads somewhere: to another site, a file, an anchor, or a notebook in the live pages."""
+    """Say whether a link leads somewhere: to another site, a file, an anchor, or a notebook in the live pages."""
     parts = urlsplit(target)
     if parts.scheme or parts.netloc:
         return True

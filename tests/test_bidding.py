@@ -1,0 +1,78 @@
+"""Bidding prompts: the rules come first and the value last; a reply without a bid is never guessed."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mechlib.bidding import FRAMINGS, GAMES, PRICE, VALUES, bidder, parse_bid, parse_choice, value_line
+
+
+@given(st.integers(0, 10**6))
+def test_a_bid_that_is_written_as_asked_is_read(amount):
+    assert parse_bid(f"BID: {amount}") == amount
+    assert parse_bid(str(amount)) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "bid"),
+    [
+        ("**BID:** 12.5", 12.5),
+        ("bid: $1,200", 1200),
+        ("Your bid decides whether you win. Your bid is 37 credits.", 37),
+        ("BID: 90\nOn reflection:\nBID: 60", 60),
+    ],
+)
+def test_the_last_bid_counts(text, bid):
+    assert parse_bid(text) == bid
+
+
+@pytest.mark.parametrize("text", ["", "Your value is 37 credits.", "between 20 and 30", "I pass", "BID: a number"])
+def test_a_reply_without_a_bid_is_not_guessed(text):
+    assert math.isnan(parse_bid(text))
+
+
+def test_choices_are_read_by_the_first_word_that_decides():
+    assert parse_choice("STAY", "STAY", "LEAVE") == 1
+    assert parse_choice("leave. I will not stay.", "STAY", "LEAVE") == 0
+    assert math.isnan(parse_choice("You're right", "STAY", "LEAVE"))
+
+
+def test_the_value_stands_last_and_nowhere_else():
+    for game in GAMES:
+        request = bidder("m", game).request(value_line(83))
+        assert "83" in request["messages"][-1]["content"]
+        assert "83" not in request["system"]
+
+
+def test_a_lot_number_follows_the_value_and_the_clock_shows_its_price():
+    assert value_line(37, lot=63) == "Your value is 37 credits. The item is lot number 63."
+    assert value_line(37, price=50) == "Your value is 37 credits. The price is now 50 credits."
+
+
+def test_the_plain_framing_gives_the_rules_and_no_advice():
+    for game in ("first", "second"):
+        assert GAMES[game] in bidder("m", game).system
+        for framing in ("explained", "deviations"):
+            assert FRAMINGS[framing][game] not in bidder("m", game).system
+            assert FRAMINGS[framing][game] in bidder("m", game, framing).system
+
+
+def test_only_the_told_framing_names_the_best_bid():
+    said = [name for name, says in FRAMINGS.items() if "two thirds" in says.get("first", "")]
+    assert said == ["told"]
+
+
+def test_the_values_are_forty_and_spread_over_the_scale():
+    assert len(set(VALUES)) == 40
+    assert min(VALUES) == 1
+    assert max(VALUES) == 99
+    assert PRICE not in VALUES
+
+
+def test_an_unknown_game_or_framing_is_refused():
+    with pytest.raises(ValueError, match="game is 'dutch'"):
+        bidder("m", "dutch")
+    with pytest.raises(ValueError, match="one of plain, explained"):
+        bidder("m", "second", "told")
