@@ -19,12 +19,13 @@ LAB_ARGS ?=
 BOOK_ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help setup lab test lint notebooks unit book browser models record bench lock clean
+.PHONY: help setup lab test lint notebooks unit book pdf browser models record bench lock clean
 
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make test     lint, types, every notebook against its committed output, unit and property tests"
 	@echo "make book     build the site into book/_build/html (needs npm)"
+	@echo "make pdf      print the whole course into book/_build/html/course.pdf (needs Chromium, after make book)"
 	@echo "make browser  open every page of the site in headless Chromium and test it (after make book)"
 	@echo "make models   download the three open models into .models/ (1.7 GB) and check their hashes"
 	@echo "make record   serve them and record what NOTEBOOK=$(NOTEBOOK) still misses"
@@ -74,6 +75,10 @@ unit: $(STAMP)
 book: $(STAMP)
 	$(call say,the book: book/_build/html)
 	@$(BIN)/python book/build.py $(BOOK_ARGS)
+
+pdf: $(STAMP)
+	$(call say,the whole course on paper)
+	@$(BIN)/python book/pdf.py
 
 browser: $(STAMP)
 	$(call say,the book in a real browser)

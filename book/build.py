@@ -88,7 +88,7 @@ def stage(draft: bool) -> None:
             shutil.copyfile(path, SOURCE / path.name)
     shutil.copyfile(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")
     if (told := ROOT / "recordings" / "RECORDINGS.md").exists() or not draft:
-        shutil.copyfile(told, SOURCE / "recordings.md")
+        (SOURCE / "recordings.md").write_text(told.read_text(encoding="utf-8").replace("](../notebooks/", "]("))
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         stage_notebook(path)
     if draft:

@@ -101,15 +101,16 @@ function render({ model, el }) {
   const start = { ...model.get("params") };
   const svg = tag("svg", { role: "img" }), said = tag("p", { "aria-live": "polite", class: "mlx-said" }), keys = tag("div");
   const controls = tag("div", { class: "mlx-controls" }), inputs = {};
-  const box = tag("section", { class: "mlx", "aria-label": spec.title, "data-lm-suppress-shortcuts": "true" }, tag("style", {}, STYLE), tag("h4", {}, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
+  const box = tag("section", { class: "mlx", "aria-label": spec.title }, tag("style", {}, STYLE), tag("h4", {}, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
   for (const control of spec.controls) {
-    const input = tag("input", { type: "range", min: control.min, max: control.max, step: control.step });
+    // the attribute keeps JupyterLab from taking the arrow keys for itself
+    const input = tag("input", { type: "range", min: control.min, max: control.max, step: control.step, "data-lm-suppress-shortcuts": "" });
     const output = tag("output");
     input.addEventListener("input", () => change(control.name, Number(input.value)));
     inputs[control.name] = { input, output };
     controls.append(tag("label", {}, control.label, output, input));
   }
-  const reset = tag("button", { type: "button" }, "Reset");
+  const reset = tag("button", { type: "button", "data-lm-suppress-shortcuts": "" }, "Reset");
   reset.addEventListener("click", () => { model.set("params", { ...start }); model.save_changes(); update(); });
   box.append(tag("p", { style: "margin:.75em 0 0" }, reset));
   el.replaceChildren(box);

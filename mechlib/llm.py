@@ -105,7 +105,8 @@ class Cassette(anthropic.Middleware):
         sample = int(str(headers.pop(SAMPLE, 0)))
         body = json.loads(json.dumps(request.json))
         entry_key = key(request.method, request.url, body, sample)
-        async with self._locks.setdefault(entry_key, asyncio.Lock()):
+        alone = asyncio.Lock()  # equal calls share one recording; live, each is made for itself
+        async with alone if self.mode == "live" else self._locks.setdefault(entry_key, alone):
             entry = self.entries.get(entry_key) if self.mode != "live" else None
             if entry is None and self.mode == "replay":
                 raise MissingRecording(_missing(self.path, body))
@@ -149,8 +150,7 @@ class Cassette(anthropic.Middleware):
             },
         }
         if self.mode == "record":
-            append(self.path, entry)
-            self.entries[entry_key] = entry
+            entry = self.entries[entry_key] = append(self.path, entry)
         return entry
 
     async def _provenance(self, model: Model | None) -> dict[str, Any]:

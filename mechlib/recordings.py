@@ -45,19 +45,29 @@ def read(path: Path) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
-def append(path: Path, entry: Mapping[str, Any]) -> None:
-    """Add one entry and return once it is on the disk; several processes may do so at once."""
+def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Add one entry and return once it is on the disk; several processes may do so at once.
+
+    Returns
+    -------
+    dict
+        What the cassette now holds under the entry's key: the entry, or what another process recorded before.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    start = f'{{"key": "{entry["key"]}"'.encode()
     with _locked(path), open(path, "a+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":  # a crash left half a line: cut it off before the next whole one
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
+        file.seek(0)
+        whole = 0
+        for line in file:
+            if line.endswith(b"\n"):
+                whole += len(line)
+                if line.startswith(start):
+                    return dict(json.loads(line))
+        file.truncate(whole)  # a crash may have left half a line: cut it off before the next whole one
         file.write(dump(entry).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    return dict(entry)
 
 
 def rewrite(path: Path, entries: list[dict[str, Any]]) -> None:

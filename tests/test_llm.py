@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.plan: list[int | str] = []
         self.hits: list[dict[str, Any]] = []
+        self.meeting = threading.Barrier(4)
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -53,6 +54,9 @@ class Handler(BaseHTTPRequestHandler):
         step = self.server.plan.pop(0) if self.server.plan else 200
         if step == "slow":
             time.sleep(1.0)
+            step = 200
+        if step == "together":  # nobody gets a reply until four have asked
+            self.server.meeting.wait(30)
             step = 200
         if step == "cut":  # promises more bytes than it sends
             self.send_response(200)
@@ -160,6 +164,25 @@ def test_many_calls_at_once_share_one_cassette_and_equal_ones_share_one_request(
     assert len(server.hits) == 20 and len(read(tape)) == 20
 
 
+def test_of_two_who_record_the_same_call_the_first_is_kept_and_both_are_told_the_same(
+    tmp_path: Path, server: Server
+) -> None:
+    tape = tmp_path / "tape.jsonl"
+    first, second = record(tape, server), record(tape, server)  # as two processes would: neither knows of the other
+    texts = [run(lambda ask=ask: ask.messages.create(**HELLO)).content[0].text for ask in (first, second)]
+    assert texts == ["reply 1", "reply 1"] and len(server.hits) == 2 and len(read(tape)) == 1
+
+
+def test_equal_calls_wait_for_each_other_only_where_they_share_a_recording(tmp_path: Path, server: Server) -> None:
+    async def work() -> None:
+        ask = client(tmp_path / "tape.jsonl", "live", base_url=server.url)
+        await asyncio.gather(*(ask.messages.create(**HELLO) for _ in range(4)))
+
+    server.plan = ["together"] * 4
+    run(work)
+    assert len(server.hits) == 4
+
+
 def test_no_header_and_no_key_reaches_the_disk(tmp_path: Path, server: Server) -> None:
     tape = tmp_path / "tape.jsonl"
 
@@ -251,8 +274,7 @@ def test_half_a_line_left_by_a_crash_is_dropped_with_a_warning_and_then_overwrit
 
 def test_a_malformed_line_and_two_replies_for_one_request_are_errors_that_name_the_line(tmp_path: Path) -> None:
     tape = tmp_path / "t.jsonl"
-    append(tape, entry(1))
-    append(tape, entry(1, "another"))
+    tape.write_text(dump(entry(1)) + "\n" + dump(entry(1, "another")) + "\n")
     with pytest.raises(ValueError, match=r"t\.jsonl, line 2: two different replies"):
         read(tape)
     tape.write_text('{"key": 3}\n')

@@ -25,7 +25,7 @@ async function runAll(context, { name, explorer, exercise }) {
   return { ...result, problems: page.problems };
 }
 
-/** Scroll to the explorer's cell, move its first slider with the keyboard, and return its sentence before and after. */
+/** Scroll to the explorer's cell, move its first slider with the keyboard, and return the drawing before and after. */
 async function moveExplorer(page, id) {
   await page.evaluate(async (cell) => {
     const { content } = window.jupyterapp.shell.currentWidget;
@@ -33,10 +33,11 @@ async function moveExplorer(page, id) {
   }, id);
   const box = page.locator(".mlx").first();
   await box.waitFor({ timeout: 20000 });
-  const before = await box.locator(".mlx-said").textContent();
+  const drawing = () => box.locator("svg[role=img]").innerHTML();
+  const before = await drawing();
   await box.locator("input").first().focus();
-  for (let i = 0; i < 8; i++) await page.keyboard.press("ArrowRight");
-  return { before, after: await box.locator(".mlx-said").textContent() };
+  for (let i = 0; i < 8; i++) await page.keyboard.press("ArrowLeft");
+  return { before, after: await drawing() };
 }
 
 /** Put one source after the other into an exercise's cell, run it each time, and return what it printed. */
@@ -57,5 +58,6 @@ async function attempt(page, { cell, tries }) {
 }
 
 await withBrowser({}, async (context) => {
-  console.log(JSON.stringify(await inParallel(width, notebooks, (notebook) => runAll(context, notebook))));
+  console.log(JSON.stringify(await inParallel(width, notebooks, (notebook) =>
+    runAll(context, notebook).catch((error) => ({ name: notebook.name, failure: String(error), cells: [], problems: [] })))));
 });

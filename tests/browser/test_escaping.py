@@ -15,7 +15,6 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
-import yaml
 from conftest import HERE, SITE
 
 from mechlib.auctions import first_price
@@ -73,11 +72,10 @@ def test_a_reply_with_a_script_and_an_image_is_text_on_its_page(
 ) -> None:
     assert reply == REPLY
     source = tmp_path / "src"
-    shutil.copytree(ROOT / "book" / "_ext", source / "_ext")
-    config = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))
-    config["sphinx"]["config"]["html_static_path"] = []
-    config["bibtex_bibfiles"] = []
-    (source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    shutil.copytree(
+        ROOT / "book", source, ignore=shutil.ignore_patterns("_build", "node_modules", "lite", "*.md", "*.py")
+    )
+    shutil.copytree(ROOT / "book" / "_ext", source / "_ext", dirs_exist_ok=True)
     (source / "_toc.yml").write_text("format: jb-book\nroot: reply\n", encoding="utf-8")
     nbformat.write(page_of(reply), source / "reply.ipynb")
     build = [
