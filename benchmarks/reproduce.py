@@ -19,11 +19,16 @@ from mechlib.recordings import read
 from mechlib.roster import Roster
 
 
-def said(response: dict[str, Any]) -> Any:
-    """Return what a reply says: its text and why it ended, or its probabilities; not its number or its cost."""
+def text(response: dict[str, Any]) -> Any:
+    """Return what a reply says and why it ended."""
     if "choices" in response:
-        return response["choices"]
+        return response["choices"][0]["message"]["content"], response["choices"][0]["finish_reason"]
     return response["content"], response["stop_reason"]
+
+
+def odds(response: dict[str, Any]) -> Any:
+    """Return the probabilities of a reply's tokens, to the last digit; None where none were asked for."""
+    return response["choices"][0]["logprobs"] if "choices" in response else None
 
 
 def draw(count: int, seed: int) -> list[tuple[str, dict[str, Any]]]:
@@ -35,43 +40,52 @@ def draw(count: int, seed: int) -> list[tuple[str, dict[str, Any]]]:
     return random.Random(seed).sample(fixed, count)
 
 
-async def again(drawn: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any], Any]]:
-    """Return the calls that came out otherwise, with what was said this time; one call a model at a time."""
+async def again(drawn: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return what is said this time, by key; one call a model at a time."""
     llm = client("none", "live", max_retries=2)
-    changed = []
+    replies = {}
 
     async def ask(model: str) -> None:
-        for tape, entry in drawn:
-            request = entry["request"]
-            if request["body"]["model"] == model:
-                response = await llm.post(request["path"], body=request["body"], cast_to=object)
-                if said(response) != said(entry["response"]):
-                    changed.append((tape, entry, said(response)))
+        for _, entry in drawn:
+            path, body = entry["request"]["path"], entry["request"]["body"]
+            if body["model"] == model:
+                # If the server still held this very prompt, it would compute the last token alone, with another kernel.
+                fresh = {"cache_prompt": False} if "logprobs" in body else {}
+                replies[entry["key"]] = await llm.post(path, body={**body, **fresh}, cast_to=object)
 
     await asyncio.gather(*(ask(model) for model in {entry["request"]["body"]["model"] for _, entry in drawn}))
-    return changed
+    return replies
 
 
 def main(count: int = 50, seed: int = 0) -> None:
     """Draw, ask, compare, report."""
     drawn = draw(count, seed)
-    models = Counter(entry["request"]["body"]["model"] for _, entry in drawn)
+    asked = Counter(entry["request"]["body"]["model"] for _, entry in drawn)
     roster = Roster.load()
-    for name in models:
+    for name in asked:
         try:
             httpx2.get(f"http://127.0.0.1:{roster.models[name].port}/health", timeout=120, trust_env=False)
         except httpx2.TransportError:
             raise SystemExit(f"{name} is not served: run `python -m mechlib serve` first") from None
     start = time.perf_counter()
-    changed = asyncio.run(again(drawn))
-    for tape, entry, now in changed:
-        print(f"{tape} {entry['key'][:12]} {entry['request']['body']['model']}:")
-        print(f"  recorded {str(said(entry['response']))[:300]}\n  now      {str(now)[:300]}")
-    others = Counter(entry["request"]["body"]["model"] for _, entry, _ in changed)
-    asked = ", ".join(f"{name} {number - others[name]} of {number}" for name, number in sorted(models.items()))
+    replies = asyncio.run(again(drawn))
+    taken = time.perf_counter() - start
+    same: Counter[str] = Counter()
+    known = exact = 0
+    for tape, entry in drawn:
+        model, then, now = entry["request"]["body"]["model"], entry["response"], replies[entry["key"]]
+        same[model] += text(now) == text(then)
+        known += odds(then) is not None
+        exact += odds(then) is not None and odds(now) == odds(then)
+        if text(now) != text(then) or odds(now) != odds(then):
+            print(f"{tape} {entry['key'][:12]} {model}:\n  recorded {str(odds(then) or text(then))[:300]}")
+            print(f"  now      {str(odds(now) or text(now))[:300]}")
+    models = ", ".join(f"{name} {same[name]} of {number}" for name, number in sorted(asked.items()))
     report("reproduced", f"{count} recorded replies at temperature 0, drawn at random (seed {seed}), asked again",
-           f"the same: {asked}", {"all of them (wall)": time.perf_counter() - start},
-           [Ratio("the same / asked", 1 - len(changed) / count, at_least=1)], ("anthropic", "xllamacpp"))
+           f"the same text: {models}; the same probabilities to the last digit: {exact} of {known}",
+           {"all of them (wall)": taken},
+           [Ratio("the same text / asked", same.total() / count, at_least=1),
+            Ratio("the same probabilities / asked for", exact / max(known, 1), at_least=1)], ("anthropic", "xllamacpp"))
 
 
 if __name__ == "__main__":

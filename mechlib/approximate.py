@@ -31,7 +31,7 @@ def greedy_bundles(bids: Sequence[Bid], items: Items) -> BundleOutcome:
     if any(copies != 1 for copies in supply.values()):
         raise ValueError(f"items must have a supply of 1 each here; it was {supply!r}: name every copy.")
     if len(np.unique(agents)) < len(agents):
-        twice = int(np.flatnonzero(np.bincount(agents) > 1)[0])
+        twice = int(np.flatnonzero(np.bincount(agents.astype(np.intp)) > 1)[0])
         raise ValueError(f"agent {twice} bids more than once: greedy_bundles is truthful for one bundle an agent only.")
     root = np.sqrt([len(bundle) for bundle in bundles])
     score = values / root

@@ -124,5 +124,5 @@ class TestLivePage:
 
 
 def test_every_notebook_has_a_live_page() -> None:
-    assert NOTEBOOKS == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS
     assert (SITE / "lite" / "notebooks" / "index.html").exists()
