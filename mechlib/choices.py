@@ -51,6 +51,7 @@ async def log_probabilities(
         start += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
 
     async def one(prompt: str) -> list[float]:
+        """Return the log-probabilities of the choices after one prompt."""
         messages = [*start, {"role": "user", "content": prompt}]
         body = {"model": model, "messages": messages, "max_tokens": 1, "logprobs": True, "top_logprobs": 20}
         reply: Any = await client.post("/v1/chat/completions", body=body, cast_to=object)

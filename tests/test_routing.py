@@ -1,14 +1,18 @@
 """Choosing by self-report: which rules make the truth best, and which lies the others invite."""
 
+from pathlib import Path
+
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mechlib import explore, plots
 from mechlib.audit import audit
 from mechlib.outcome import Outcome
 from mechlib.routing import highest, score_auction, scored, softened
-from mechlib.scoring import logarithmic, quadratic, spherical
+from mechlib.scoring import expected_score, logarithmic, quadratic, spherical
 
 BELIEFS = np.linspace(0.05, 0.95, 10)
 
@@ -98,3 +102,20 @@ def test_a_floor_outside_its_range_is_refused(floor):
 def test_a_floor_too_high_for_so_many_agents_is_refused():
     with pytest.raises(ValueError, match="agents speak"):
         softened(0.4)([0.1, 0.2, 0.3])
+
+
+def test_the_explorer_of_the_notebook_finds_the_truth_only_where_the_slot_is_priced():
+    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "06_routing_auctions.ipynb", as_version=4)
+    (cell,) = [c for c in notebook.cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
+    names = {"np": np, "plots": plots, "explore": explore, "expected_score": expected_score, "quadratic": quadratic}
+    exec(cell.source.replace("explore.explorer(", "box = explore.explorer("), names)
+    box = names["box"]
+    assert "report is 0.60" in box.sentence  # chosen alone: just above the rival's 0.6, in steps of 0.0025
+    box.controls["rule"].value = "inverse weights"
+    box.controls["benefit"].value = 0.0
+    assert "report is 0.50" in box.sentence
+    box.controls["benefit"].value = 0.05
+    assert "report is 0.60" in box.sentence
+    box.controls["rule"].value = "price the slot"
+    box.controls["rival"].value = 0.7
+    assert "it expects 0.000" in box.sentence  # belief 0.5 and benefit 0.05 do not reach 0.7

@@ -198,6 +198,12 @@ def main() -> None:
         result = subprocess.run([*command, *parts, *options], cwd=stage, capture_output=True, text=True)
         if result.returncode:
             raise SystemExit(f"jupyter lite build failed:\n{result.stdout}\n{result.stderr}")
+    for path in output.rglob("*.map"):
+        path.unlink()
+    listing = output / "api" / "contents" / "all.json"
+    contents = json.loads(listing.read_text())
+    contents["content"].sort(key=lambda entry: str(entry["name"]))  # else in the order of the disk
+    listing.write_text(json.dumps(contents, indent=2, sort_keys=True))
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     print(f"{output}: {size / 1e6:.0f} MB of live pages")
 
