@@ -140,8 +140,9 @@ def _child(file: str, port: str, temperature: str, threads: str) -> None:
     params.n_ctx = 4096
     params.n_parallel = 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
-    # Two settings that make a reply independent of what the server was asked before: without them the sums of a
-    # cached prefix run in another order than those of a fresh one, and near ties fall either way.
+    # Two settings that make a reply independent of the prompts before it: without them the sums of a cached prefix run
+    # in another order than those of a fresh one, and near ties fall either way. Only a prompt that is asked twice in a
+    # row, all of it cached, may still differ in the last digits of its first token's probability.
     params.no_extra_bufts = True
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.sampling.temp = float(temperature)
