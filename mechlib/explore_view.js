@@ -85,7 +85,7 @@ function legend(chart) {
     key.append(chart.kind === "bars"
       ? tag("rect", { x: 4, y: 1, width: 14, height: 10, fill: s === 1 ? "none" : `var(--s${s})`, stroke: `var(--s${s})`, "stroke-width": 2, "fill-opacity": s === 2 ? 0.35 : 1 })
       : tag("line", { x1: 0, x2: 24, y1: 6, y2: 6, stroke: `var(--s${s})`, "stroke-width": 3, "stroke-dasharray": DASHES[s] }));
-    row.append(tag("span", { style: "margin-right:1.2em;white-space:nowrap" }, key, series.name));
+    row.append(tag("span", { style: "display:inline-block;margin-right:1.2em" }, key, series.name));
   });
   return row;
 }

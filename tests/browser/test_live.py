@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import json
 import re
@@ -51,6 +52,14 @@ def source(cell: dict[str, Any]) -> str:
     return "".join(cell["source"])
 
 
+def is_expression(text: str) -> bool:
+    """Say whether Python reads the text as one expression."""
+    try:
+        return bool(ast.parse(text.strip(), mode="eval"))
+    except SyntaxError:
+        return False
+
+
 def exercise_of(cells: list[dict[str, Any]], name: str) -> tuple[dict[str, Any], str] | None:
     """Return an exercise to try (its cell, what to put in) and its solution's output."""
     table = tomllib.loads((ROOT / "notebooks" / "checks" / f"{name[:2]}.toml").read_text(encoding="utf-8"))
@@ -60,7 +69,7 @@ def exercise_of(cells: list[dict[str, Any]], name: str) -> tuple[dict[str, Any],
             continue
         spec = table[found[1]]
         stub = next(c for c in cells if f'check("{found[1]}"' in source(c) and c is not cell)
-        wrong = next((w for w in spec["wrong"] if "\n" not in w["answer"].strip() and "message" in w), None)
+        wrong = next((w for w in spec["wrong"] if is_expression(w["answer"]) and "message" in w), None)
         if wrong is None:
             continue
         lie = f'{spec.get("setup", "")}\nimport numpy as np\ncheck("{found[1]}", {wrong["answer"].strip()})'
