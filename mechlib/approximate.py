@@ -18,14 +18,14 @@ def greedy_bundles(bids: Sequence[Bid], items: Items) -> BundleOutcome:
     Truthful for agents who each want one known bundle, and within the root of the number of items of the optimum. A
     winner pays the least bid that still wins: set by the first bid in the order that it alone keeps out.
 
+    Result and errors are those of `vcg_combinatorial`, and a ValueError if an agent bids twice or a supply is not 1.
+
     Parameters
     ----------
     bids : sequence of (agent, frozenset of items, value)
         One bid an agent (numbered from 0). Ties go to the lowest agent; a bid of 0 wins nothing.
     items : iterable of items, or int
         What is for sale, one of each.
-
-    Result and errors are those of `vcg_combinatorial`, and a ValueError if an agent bids twice or a supply is not 1.
     """
     supply, agents, bundles, values = parsed(bids, items)
     if any(copies != 1 for copies in supply.values()):
@@ -57,6 +57,9 @@ def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Outco
     Truthful in costs, individually rational, and never over the budget. It is close to the best where no single agent
     is a large part of what the budget can buy; one such agent can block the rest.
 
+    Allocation 0 or 1 and payments TO the agents are (..., n).
+    Raises a ValueError if an argument is NaN, infinite, negative, empty or mis-shaped.
+
     Parameters
     ----------
     costs : array_like, shape (..., n)
@@ -65,13 +68,6 @@ def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Outco
         What each is worth to the designer, at least 0; the total is their sum. Ties go to the lowest index.
     budget : float
         What may be spent, at least 0.
-
-    Returns
-    -------
-    Outcome
-        Allocation 0 or 1, and payments TO the agents, both (..., n).
-
-    Raises a ValueError if an argument is NaN, infinite, negative, empty or mis-shaped.
     """
     cost, worth = checked("costs", costs), checked("values", values)
     money = float(checked("budget", np.atleast_1d(budget), ndim=1)[0])
@@ -101,12 +97,12 @@ def redistribution(bids: ArrayLike, units: int = 1) -> Outcome:
     Never a deficit; what is not handed back shrinks with n. Perfect balance is out of reach with dominant strategies
     (Green & Laffont 1979).
 
+    Result and errors are those of `vickrey`; a negative payment is a rebate.
+
     Parameters
     ----------
     bids, units : array_like of shape (..., n), int
         As for `vickrey`: non-negative bids for one unit each, and how many there are.
-
-    Result and errors are those of `vickrey`; a negative payment is a rebate.
     """
     array, units = checked("bids", bids), counted("units", units)
     sold, n = vickrey(array, units), array.shape[-1]
@@ -125,19 +121,15 @@ def random_sampling(bids: ArrayLike, rng: np.random.Generator) -> Outcome:
     Truthful whatever the split (Goldberg, Hartline, Karlin, Saks & Wright 2006), as no bid moves its own price. The
     split is drawn once a call, before any bid is read, and shared by a batch: audit it with a freshly seeded `rng`.
 
+    Allocation 0 or 1 and payments from the agents are (..., n). An empty half sets a price of 0.
+    Raises a ValueError if the bids are NaN, infinite, negative, empty or mis-shaped.
+
     Parameters
     ----------
     bids : array_like, shape (..., n)
         Non-negative bids for one copy of something that can be copied freely.
     rng : numpy.random.Generator
         Draws the halves.
-
-    Returns
-    -------
-    Outcome
-        Allocation 0 or 1 and payments from the agents, both (..., n). An empty half sets a price of 0.
-
-    Raises a ValueError if the bids are NaN, infinite, negative, empty or mis-shaped.
     """
     array = checked("bids", bids)
     half = rng.random(array.shape[-1]) < 0.5

@@ -13,22 +13,15 @@ from mechlib.outcome import Floats, Outcome, checked
 def first_price(bids: ArrayLike, reserve: ArrayLike = 0.0) -> Outcome:
     """Sell one item to the highest bidder, who pays the own bid. Not truthful: shading the bid pays.
 
+    Allocation 0 or 1 and payments from the agents are (..., n).
+    Raises a ValueError if a bid or the reserve is NaN, infinite, negative, empty or mis-shaped.
+
     Parameters
     ----------
     bids : array_like, shape (..., n)
         Non-negative bids; leading axes are independent auctions. Ties go to the lowest index.
     reserve : float or array_like, shape (...)
         The least bid that may win.
-
-    Returns
-    -------
-    Outcome
-        Allocation 0 or 1 and payments from the agents, both (..., n).
-
-    Raises
-    ------
-    ValueError
-        If a bid or the reserve is NaN, infinite, negative, empty or mis-shaped.
     """
     array, floor = _bids_and_floor(bids, reserve)
     won = _winners(array, 1, floor)
@@ -46,16 +39,14 @@ def second_price(bids: ArrayLike, reserve: ArrayLike = 0.0) -> Outcome:
 def vickrey(bids: ArrayLike, units: int = 1, reserve: ArrayLike = 0.0) -> Outcome:
     """Sell `units` identical items, one an agent, at the highest losing bid or the reserve (Vickrey 1961).
 
+    Result and errors are those of `first_price`, and one for `units` that is not a whole number of at least 1.
+
     Parameters
     ----------
-    bids : array_like, shape (..., n)
-        Non-negative bids for one unit. Ties go to the lowest index.
+    bids, reserve : array_like of shape (..., n), float or array_like of shape (...)
+        As in `first_price`; a bid is for one unit.
     units : int
         How many there are, at least 1; more than n is allowed, and then the price is the reserve.
-    reserve : float or array_like, shape (...)
-        The least bid that may win.
-
-    Result and errors are those of `first_price`, and one for `units` that is not a whole number of at least 1.
     """
     array, floor = _bids_and_floor(bids, reserve)
     units, n = counted("units", units), array.shape[-1]
@@ -77,6 +68,8 @@ def all_pay(bids: ArrayLike) -> Outcome:
 def posted_price(bids: ArrayLike, price: ArrayLike, units: int | None = None) -> Outcome:
     """Offer the item at a fixed price, in the order of the index; who bids at least the price buys.
 
+    Result and errors are those of `first_price`.
+
     Parameters
     ----------
     bids : array_like, shape (..., n)
@@ -85,8 +78,6 @@ def posted_price(bids: ArrayLike, price: ArrayLike, units: int | None = None) ->
         The take-it-or-leave-it price, one for all or one an agent. Truthful, as no bid can move it.
     units : int, optional
         How many can be sold; by default as many as are asked for (copying a document costs nothing).
-
-    Result and errors are those of `first_price`.
     """
     array, offer = checked("bids", bids), checked("price", np.atleast_1d(np.asarray(price)))
     try:
@@ -115,9 +106,8 @@ def _bids_and_floor(bids: ArrayLike, reserve: ArrayLike) -> tuple[Floats, Floats
     try:
         np.broadcast_to(floor, (*array.shape[:-1], 1))
     except ValueError:
-        raise ValueError(
-            f"reserve has shape {np.shape(reserve)}: pass one number, or one an auction, shape {array.shape[:-1]}."
-        ) from None
+        raise ValueError(f"reserve has shape {np.shape(reserve)}: pass one number, or one an auction, shape "
+                         f"{array.shape[:-1]}.") from None
     return array, floor
 
 

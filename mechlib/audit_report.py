@@ -10,18 +10,9 @@ NAMES = {"dominant": "truth is dominant", "Bayes": "truth is an equilibrium", "s
 
 
 class Witness(NamedTuple):
-    """The most profitable lie that an audit found.
+    """The most profitable lie that an audit found: `agent` (from 0) gains `gain` by reporting `lie`.
 
-    Attributes
-    ----------
-    agent : int
-        Who lies, counted from 0.
-    types : tuple
-        The liar's true type and, for the other agents, what they report; None for each of them in a Bayesian audit.
-    lie : object
-        What it reports instead of its type.
-    gain : float
-        By how much that raises its (expected) utility.
+    `types` holds its true type and what the others report; a Bayesian audit has None for each of them.
     """
 
     agent: int
@@ -36,28 +27,22 @@ class Audit:
 
     Attributes
     ----------
-    rule : str
-        The rule's name.
-    kind : {"dominant", "Bayes", "sampled"}
-        What truth was held against: every report of the others, their truthful play under a prior, or random profiles.
+    rule, kind : str
+        The rule's name, and what truth was held against: "dominant", every report of the others; "Bayes", their
+        truthful play under a prior; "sampled", random profiles.
     agents, profiles, lies : int
         The number of agents, of report profiles tabulated, and of comparisons of the truth with a lie.
-    regret : float
-        The gain of the most profitable lie; 0 if none gains more than `tolerance`.
-    witness : Witness or None
-        That lie.
+    regret, witness : float, Witness or None
+        The gain of the most profitable lie, and that lie; 0 and None if none gains more than `tolerance`.
     tolerance : float
         Gains, losses and missing welfare up to this count as rounding.
     worst_utility : float
         The lowest (Bayes: expected) utility of an agent that tells the truth.
-    welfare_lost : float or None
-        The most by which a truthful profile's welfare falls short of the best alternative's; None if not asked.
-    compared_with : str
-        Which alternatives `welfare_lost` is measured against, or why it is None.
-    budget : tuple of float or None
-        Lowest and highest sum of payments over truthful profiles; None if the outcomes have no payments.
-    expected_revenue : float or None
-        The mean sum of payments, under the prior or over the sample.
+    welfare_lost, compared_with : float or None, str
+        The most by which a truthful profile's welfare falls short of the best alternative's, and which alternatives
+        those are; or None, and why.
+    budget, expected_revenue : tuple of float or None, float or None
+        Lowest and highest sum of payments over truthful profiles, and their mean under the prior or over the sample.
     mean_regret, standard_error : float or None
         Sampled audits: the mean over profiles of the best gain that was found there, and its standard error.
     noun : str
@@ -147,15 +132,15 @@ class Audit:
 def sentence(witness: Witness, noun: str = "worth") -> str:
     """Say a witness in words; `noun` says what a type is."""
     agent, types, lie, gain = witness
-    if len(types) < 2:
-        return f"agent {agent}, {noun} {show(types[agent])}, gains {show(gain)} by reporting {show(lie)}"
     others = [show(other) for j, other in enumerate(types) if j != agent]
-    play = "(" + ", ".join(others[:8] + ["…"] * (len(others) > 8)) + ")"
-    when = "when the others are truthful" if types[agent - 1] is None else f"when the others report {play}"
-    if types[agent - 1] is not None and len(types) == 2:
-        when = f"when the other reports {others[0]}"
-    average = " on average" if types[agent - 1] is None else ""
-    return f"agent {agent}, {noun} {show(types[agent])}, gains {show(gain)}{average} by reporting {show(lie)} {when}"
+    average, when = "", f" when the others report ({', '.join(others[:8] + ['…'] * (len(others) > 8))})"
+    if not others:
+        when = ""
+    elif types[agent - 1] is None:
+        average, when = " on average", " when the others are truthful"
+    elif len(others) == 1:
+        when = f" when the other reports {others[0]}"
+    return f"agent {agent}, {noun} {show(types[agent])}, gains {show(gain)}{average} by reporting {show(lie)}{when}"
 
 
 def show(value: Any) -> str:

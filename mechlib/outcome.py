@@ -28,17 +28,14 @@ class Outcome(NamedTuple):
 def utility(values: ArrayLike, outcome: Outcome) -> Floats:
     """Return each agent's quasi-linear utility: value times allocation, less the payment.
 
+    Raises a ValueError if `values` is NaN or infinite, or does not fit the outcome's shape (..., n), the result's too.
+
     Parameters
     ----------
     values : array_like, shape (..., n)
         The true value of one unit to each agent; broadcasts against the outcome. May be negative (a cost).
     outcome : Outcome
         What the mechanism decided.
-
-    Raises
-    ------
-    ValueError
-        If `values` holds NaN or infinity, or does not fit the outcome's shape (..., n), which is the result's too.
     """
     return np.asarray(_worth(values, outcome) - outcome.payments, float)
 
@@ -59,30 +56,15 @@ def revenue(outcome: Outcome) -> Floats:
 def _worth(values: ArrayLike, outcome: Outcome) -> Floats:
     array, allocation = checked("values", values, negative=True), np.asarray(outcome.allocation, float)
     if array.shape[-1] != allocation.shape[-1]:
-        raise ValueError(
-            f"values has {array.shape[-1]} agents and the outcome {allocation.shape[-1]}: pass one value an agent."
-        )
+        raise ValueError(f"values has {array.shape[-1]} agents and the outcome {allocation.shape[-1]}: pass one each.")
     return np.asarray(array * allocation, float)
 
 
 def checked(name: str, values: ArrayLike, *, ndim: int | None = None, negative: bool = False) -> Floats:
-    """Turn an argument into a float array, or say exactly what is wrong with it.
+    """Turn the argument called `name` into a float array (..., n), not copied if it is one, or say what is wrong.
 
-    The result is never empty and all finite, and not copied when it is a float array already.
-
-    Parameters
-    ----------
-    name, values : str, array_like of shape (..., n)
-        The argument's name, for the message, and what the caller passed.
-    ndim : int, optional
-        The number of axes it must have; by default any number from one up.
-    negative : bool
-        Whether negative numbers are allowed.
-
-    Raises
-    ------
-    ValueError
-        If it is not numeric, is ragged, empty, of the wrong shape, NaN, infinite or (unless allowed) negative.
+    It must have `ndim` axes, by default any number from one up. Raises a ValueError if it is not numeric, is ragged,
+    empty, of the wrong shape, NaN, infinite or (unless `negative` numbers are allowed) negative.
     """
     try:
         raw = np.asarray(values)
@@ -90,9 +72,8 @@ def checked(name: str, values: ArrayLike, *, ndim: int | None = None, negative: 
             raise TypeError(f"its numbers are of type {raw.dtype}")
         array = raw.astype(float, copy=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must be an array of real numbers, one an agent on the last axis, but {error}."
-        ) from error
+        raise ValueError(f"{name} must be an array of real numbers, one an agent on the last axis, "
+                         f"but {error}.") from error
     if array.ndim == 0 or (ndim is not None and array.ndim != ndim):
         wanted = f"{ndim} axes" if ndim else "at least one axis"
         raise ValueError(f"{name} must have {wanted}, the agents on the last one unless said otherwise; "

@@ -30,6 +30,10 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
     Undirected: two Dijkstras and one pass over the edges give every replacement path (Malik, Mittal & Gupta 1989;
     Hershberger & Suri 2001). Directed: one Dijkstra more for each edge of the path.
 
+    A bridge, which nothing can replace, is paid `inf`. Of equally cheap paths, the one returned is fixed by the input;
+    of parallel edges, it is the cheapest with the lowest index.
+    Raises a ValueError if there is no path, or an argument is NaN, infinite, negative, not whole, empty or mis-shaped.
+
     Parameters
     ----------
     edges : array_like of int, shape (E, 2)
@@ -40,14 +44,6 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
         Where the path begins and ends.
     directed : bool
         Whether an edge leads only from its first end to its second.
-
-    Returns
-    -------
-    PathOutcome
-        Edges and the payments to them; a bridge, which nothing can replace, is paid `inf`. Of equally cheap paths,
-        the one returned is fixed by the input; of parallel edges, the cheapest with the lowest index.
-
-    Raises a ValueError if there is no path, or an argument is NaN, infinite, negative, not whole, empty or mis-shaped.
     """
     from scipy.sparse.csgraph import dijkstra
 

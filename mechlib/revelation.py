@@ -29,12 +29,7 @@ def direct(mechanism: Callable[..., Any], strategies: Strategy | Sequence[Strate
     Returns
     -------
     callable
-        From types (..., n) to the mechanism's outcome.
-
-    Raises
-    ------
-    ValueError
-        When called with more or fewer types than there are strategies.
+        From types (..., n) to the mechanism's outcome; a ValueError unless there are as many types as strategies.
     """
 
     def run(types: ArrayLike) -> Any:
@@ -52,20 +47,8 @@ def direct(mechanism: Callable[..., Any], strategies: Strategy | Sequence[Strate
 def first_price_equilibrium(n: int) -> Callable[[ArrayLike], NDArray[np.float64]]:
     """Return the symmetric equilibrium of the first-price auction for values uniform on [0, 1]: bid v (n - 1) / n.
 
-    Parameters
-    ----------
-    n : int
-        The number of bidders; at least 1.
-
-    Returns
-    -------
-    callable
-        From values (...), in [0, 1], to bids of the same shape (Vickrey 1961).
-
-    Raises
-    ------
-    ValueError
-        If `n` is less than 1, or, when called, a value is negative, NaN or infinite.
+    It takes values (...), in [0, 1], to bids of the same shape, for `n` bidders (Vickrey 1961). Raises a ValueError if
+    `n` is less than 1, or, when called, a value is negative, NaN or infinite.
     """
     if n < 1:
         raise ValueError(f"n is {n}: there must be at least 1 bidder")

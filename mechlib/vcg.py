@@ -46,13 +46,13 @@ def vcg(valuations: ArrayLike) -> Pivot:
 
     Agent i pays what the others could have had without it, less what they have with it: its externality.
 
+    No payment is negative.
+    Raises a ValueError if it has fewer than two axes, is empty, or holds NaN or infinity.
+
     Parameters
     ----------
     valuations : array_like, shape (..., n, outcomes)
         Reported value of each outcome to each agent; may be negative (a cost). Ties go to the lowest outcome.
-
-    No payment is negative.
-    Raises a ValueError if it has fewer than two axes, is empty, or holds NaN or infinity.
     """
     array = checked("valuations", valuations, negative=True)
     if array.ndim < 2:
@@ -70,13 +70,13 @@ def vcg_assignment(values: ArrayLike) -> Assignment:
     VCG payments are the lowest competitive prices (Leonard 1983; Demange, Gale & Sotomayor 1986), here longest
     paths from each item's best losing value, found by Bellman and Ford over the items whose price still rises.
 
+    A tie between optima is resolved by the solver, the same way each time.
+    Raises a ValueError if `values` does not have two axes, is empty, or holds NaN, infinity or a negative number.
+
     Parameters
     ----------
     values : array_like, shape (n, m)
         What each of m items is worth to each of n agents, at least 0.
-
-    A tie between optima is resolved by the solver, the same way each time.
-    Raises a ValueError if `values` does not have two axes, is empty, or holds NaN, infinity or a negative number.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -110,6 +110,9 @@ def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
     The optimum without i joins the best of the jobs before i to the best of those after it, so that one table and
     one running row give all payments: time and memory in O(n * capacity).
 
+    Allocation 0 or 1 and payments from the agents are (..., n).
+    Raises a ValueError if an argument is NaN, infinite, negative, not whole where it must be, empty or mis-shaped.
+
     Parameters
     ----------
     values : array_like, shape (..., n)
@@ -119,9 +122,6 @@ def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
         What each job takes of the capacity, at least 0; known to the designer, not reported.
     capacity : int
         At least 0.
-
-    Allocation 0 or 1 and payments from the agents are (..., n).
-    Raises a ValueError if an argument is NaN, infinite, negative, not whole where it must be, empty or mis-shaped.
     """
     array, room = checked("values", values), counted("capacity", capacity, 0)
     size = checked("sizes", sizes, ndim=1)
@@ -162,6 +162,9 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
     The linear relaxation is accepted where it is integral, else HiGHS branches; losers pay 0, so only winners are
     solved without. A progress bar comes up when this takes long, and it can be interrupted between two solves.
 
+    Bundles and payments from the agents are indexed by agent. Of equal optima, the input fixes one.
+    Raises a ValueError for no bids, no items, or a bid that is malformed, NaN, infinite, negative or not for sale.
+
     Parameters
     ----------
     bids : sequence of (agent, frozenset of items, value)
@@ -170,13 +173,6 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
         What is for sale: one of each, or one of each of `range(items)`, or so many identical copies of each.
     time_limit : float, optional
         Seconds that one solve may take before a TimeoutError.
-
-    Returns
-    -------
-    BundleOutcome
-        Bundles and payments from the agents, both indexed by agent. Of equal optima, one that the input fixes.
-
-    Raises a ValueError for no bids, no items, or a bid that is malformed, NaN, infinite, negative or not for sale.
     """
     supply, agents, bundles, values = parsed(bids, items)
     matrix, limits = _program(supply, agents, bundles)

@@ -1,11 +1,11 @@
-// Open pages of the static site. Job: {site, pages: [path], views: [{width, scheme}], shots} -> one record a page and view.
+// Open pages of the static site. Job: {site, pages: [path], views: [{width, scheme, axe}], shots} -> one record a page and view.
 import { readFileSync } from "node:fs";
 import { axePath, bytesOf, inParallel, job, openPage, withBrowser } from "./browser.mjs";
 
 const { site, pages, views, shots } = await job();
 const axe = readFileSync(axePath, "utf-8");
 
-async function visit(context, path, { width, scheme }) {
+async function visit(context, path, { width, scheme, axe: audited }) {
   const page = await openPage(context, site);
   await page.goto(site + path, { waitUntil: "load" });
   const firstExplorer = (await page.locator("[data-mechlib-explorer]").count())
@@ -14,8 +14,8 @@ async function visit(context, path, { width, scheme }) {
   await page.waitForFunction(() => [...document.querySelectorAll("pre.mermaid")].every((node) => node.querySelector("svg")), null, { timeout: 20000 });
   await page.waitForLoadState("networkidle");
   const loaded = { requests: page.requests.length, bytes: await bytesOf(page) };
-  await page.evaluate(axe);
-  const serious = await page.evaluate(async () => {
+  if (audited) await page.evaluate(axe);
+  const serious = !audited ? [] : await page.evaluate(async () => {
     const { violations } = await window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
     return violations.filter((v) => v.impact === "serious" || v.impact === "critical")
       .map((v) => `${v.id}: ${v.help} -- ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);

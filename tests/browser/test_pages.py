@@ -11,7 +11,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from conftest import SITE
 
-VIEWS = [{"width": width, "scheme": scheme} for width in (1280, 390) for scheme in ("light", "dark")]
+VIEWS = [
+    {"width": 1280, "scheme": "light", "axe": True},
+    {"width": 1280, "scheme": "dark", "axe": False},
+    {"width": 390, "scheme": "light", "axe": False},
+    {"width": 390, "scheme": "dark", "axe": True},
+]
 PAGES = sorted(path.name for path in SITE.glob("*.html"))
 
 
@@ -22,7 +27,7 @@ def visits(drive: Callable[..., Any]) -> list[dict[str, Any]]:
     explorers = [record["firstExplorer"] for record in records if record["firstExplorer"] is not None]
     print(f"\n{len(PAGES)} pages; a first visit: {first['requests']} requests, {first['bytes'] / 1e6:.2f} MB")
     if explorers:
-        print(f"first interactive explorer after {min(explorers)} to {max(explorers)} ms")
+        print(f"first interactive explorer after {min(explorers):.0f} to {max(explorers):.0f} ms")
     return records
 
 
