@@ -70,7 +70,7 @@ def drive(site: str) -> Callable[..., Any]:
     if shutil.which("node") is None:
         pytest.fail("these tests drive Chromium through Node: install Node, then run `make book`")
 
-    def run(script: str, timeout: float = 420, **job: Any) -> Any:
+    def run(script: str, timeout: float = 900, **job: Any) -> Any:
         command = ["node", str(HERE / script)]
         text = json.dumps({"site": site, "shots": shots(), **job})
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout)

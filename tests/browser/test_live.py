@@ -90,7 +90,7 @@ def lived(drive: Callable[..., Any], committed: dict[str, list[dict[str, Any]]])
         explorers = [c["id"] for c in cells if re.search(r"^\w+_explorer\(", source(c), re.MULTILINE)]
         found = exercise_of(cells, name) if (ROOT / "notebooks" / "checks" / f"{name[:2]}.toml").exists() else None
         jobs.append({"name": name, "explorer": next(iter(explorers), None), "exercise": found[0] if found else None})
-    runs = drive("live.mjs", timeout=600, notebooks=jobs, width=2)
+    runs = drive("live.mjs", timeout=1500, notebooks=jobs, width=2)
     for run in runs:
         print(f"{run['name']}: last cell after {run.get('seconds', -1):.0f} s, {run.get('requests')} requests")
     return {run["name"]: run | {"exercise": job["exercise"]} for run, job in zip(runs, jobs, strict=True)}
