@@ -199,9 +199,10 @@ class Coordinator:
             graders = {self.judge.name: self.judge}
         else:
             graders = {name: dataclasses.replace(self.judge, model=agent.model) for name, agent in self.agents.items()}
+        unread = self.settle == "key" and self.choose == "report" and not self.grading_share  # no mark is asked for
         pairs = [
             (g, j) for g, name in enumerate(graders) for j, s in enumerate(submissions)
-            if s.status == "answered" and s.agent != name
+            if s.status == "answered" and s.agent != name and not unread
         ]  # fmt: skip
         pairs = [pairs[k] for k in rng.permutation(len(pairs))]  # blind: in no order that an answer's author could use
         personas = list(graders.values())

@@ -208,6 +208,17 @@ def test_graders_are_paid_for_predicting_the_truth() -> None:
     assert fees["b"] == math.floor(100 * 0.75)
 
 
+def test_marks_that_nothing_depends_on_are_not_asked_for() -> None:
+    asked: list[str] = []
+
+    def reply(model: str, prompt: str) -> str:
+        asked.append(prompt)
+        return says(GOOD)(model, prompt)
+
+    done = play(coordinator(reply, settle="key", choose="report", grading_share=0.0))
+    assert len(asked) == 3 and np.isnan(done.grades).all() and done.chosen == 0
+
+
 def test_a_harsh_grader_gains_nothing_because_marks_are_centred() -> None:
     marks = {("a", "3"): 0.0, ("a", "2"): 0.1, ("b", "2"): 0.8, ("c", "3"): 0.7, ("c", "2"): 0.9}
 
