@@ -90,7 +90,11 @@ models: $(MODELS_STAMP)
 
 record: models
 	$(call say,recording what $(NOTEBOOK) still misses)
-	@$(BIN)/python -m mechlib record $(NOTEBOOK)
+	@mkdir -p .cache; $(BIN)/python -m mechlib serve > .cache/serve.log 2>&1 & server=$$!; \
+	trap 'kill $$server; wait $$server' EXIT; \
+	until grep -q '^serving' .cache/serve.log; do \
+		kill -0 $$server 2>/dev/null || { cat .cache/serve.log; trap - EXIT; exit 1; }; sleep 1; done; \
+	$(BIN)/python -m mechlib record $(NOTEBOOK)
 
 bench: $(STAMP)
 	$(call say,benchmarks)
