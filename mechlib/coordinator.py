@@ -52,7 +52,7 @@ class Coordinator:
         Minor units that a round may pay out, at most.
     client : anthropic.AsyncAnthropic
     roster : Roster, optional
-        For the price of each call; without it calls are free.
+        For the price of each call, in millionths of its currency; without it calls are free.
     graders : {"validator", "peers"}
     choose : {"grade", "report", "impartial"}
         Which answer is passed on: the best marked (after centring each grader's marks, so that a harsh one gains
@@ -189,7 +189,7 @@ class Coordinator:
         entered = message.usage.input_tokens + (message.usage.cache_read_input_tokens or 0)
         price = self.roster.price(agent.model, entered, message.usage.output_tokens) if self.roster else 0.0
         seconds = getattr(message, "recorded_seconds", time.perf_counter() - start)
-        cost = Cost(entered + message.usage.output_tokens, seconds, round(price))
+        cost = Cost(entered + message.usage.output_tokens, seconds, round(1e6 * price))
         return _Said(text, cost, "refused" if message.stop_reason == "refusal" else None)
 
     async def _grades(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import sqlite3
 from collections.abc import Callable
@@ -204,8 +203,7 @@ def test_graders_are_paid_for_predicting_the_truth() -> None:
         return {"a": "SCORE: 1" if right else "SCORE: 0", "b": "SCORE: 0.5", "c": "no mark"}[model[-1]]
 
     fees = play(coordinator(reply, graders="peers", budget=3000, grading_share=0.1)).fees
-    assert fees == {"a": 50, "b": 25 + 50, "c": 0} or fees["a"] > fees["c"] == 0
-    assert fees["b"] == math.floor(100 * 0.75)
+    assert fees == {"a": 50, "b": 75, "c": 0}  # shares of 100: a is right to the full on one of two, b half sure of both
 
 
 def test_marks_that_nothing_depends_on_are_not_asked_for() -> None:
@@ -220,7 +218,7 @@ def test_marks_that_nothing_depends_on_are_not_asked_for() -> None:
 
 
 def test_a_harsh_grader_gains_nothing_because_marks_are_centred() -> None:
-    marks = {("a", "3"): 0.0, ("a", "2"): 0.1, ("b", "2"): 0.8, ("c", "3"): 0.7, ("c", "2"): 0.9}
+    marks = {("a", "3"): 0.0, ("a", "2"): 0.1, ("b", "2"): 0.6, ("c", "3"): 0.4, ("c", "2"): 0.6}
 
     def reply(model: str, prompt: str) -> str:
         if "<answer>" not in prompt:
@@ -230,9 +228,10 @@ def test_a_harsh_grader_gains_nothing_because_marks_are_centred() -> None:
 
     fair = play(coordinator(reply, graders="peers"))
     for answer in "23":
-        marks["a", answer] += 0.5
+        marks["a", answer] += 0.8
     kind = play(coordinator(reply, graders="peers"))
-    assert fair.chosen == kind.chosen
+    assert np.nanargmax(np.nanmean(fair.grades, axis=0)) != np.nanargmax(np.nanmean(kind.grades, axis=0))
+    assert fair.chosen == kind.chosen == 0
 
 
 def test_an_impartial_choice_does_not_move_with_the_graders_own_marks() -> None:
@@ -367,7 +366,12 @@ def test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged(tmp_path:
     assert killed == 20
 
 
-def test_the_course_roster_makes_a_coordinator() -> None:
+def test_a_cost_report_has_the_price_of_the_call_in_millionths_of_the_roster_s_currency() -> None:
     roster = Roster.load()
     assert roster.grader is not None
-    Coordinator(roster.agents, roster.grader, quadratic, Ledger(), 100, client=fake(says(GOOD)), roster=roster)
+    reply = lambda model, prompt: "SCORE: 0.8" if "<answer>" in prompt else GOOD["a"]  # noqa: E731
+    desk = Coordinator(roster.agents, roster.grader, quadratic, Ledger(), 100, client=fake(reply), roster=roster)
+    done = play(desk)
+    expected = [round(17 * roster.models[agent.model].price[0]) for agent in roster.agents]
+    assert [s.cost.price for s in done.submissions] == expected and min(expected) > 0
+    assert [row.cost.price for row in desk.ledger.submissions(done.id)] == expected
