@@ -203,7 +203,7 @@ def test_graders_are_paid_for_predicting_the_truth() -> None:
         return {"a": "SCORE: 1" if right else "SCORE: 0", "b": "SCORE: 0.5", "c": "no mark"}[model[-1]]
 
     fees = play(coordinator(reply, graders="peers", budget=3000, grading_share=0.1)).fees
-    assert fees == {"a": 50, "b": 75, "c": 0}  # shares of 100: a is right to the full on one of two, b half sure of both
+    assert fees == {"a": 50, "b": 75, "c": 0}  # of 100 each: a errs on one of two, b is half sure
 
 
 def test_marks_that_nothing_depends_on_are_not_asked_for() -> None:
