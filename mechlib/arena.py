@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechlib.audit import Audit, audit
+from mechlib.audit import audit
+from mechlib.audit_report import Audit
 from mechlib.learn import Hedge
+from mechlib.outcome import Outcome
 
 AGENTS, SLOT, BUDGET = 5, 0.05, 1.0
 BELIEFS = (0.0, 0.4, 0.5, 0.6, 1.0)
@@ -95,11 +98,14 @@ def prospect(rule: Rule, reports: ArrayLike) -> Prospect:
 def attack_by_audit(rule: Rule, slot: float = SLOT) -> Audit:
     """Try every lie of every agent, at the beliefs `BELIEFS` and against all reports of the others on that grid."""
 
-    def worth(i: int, belief: Any, outcome: Prospect) -> Any:
-        pay = belief * outcome.right[..., i] + (1 - belief) * outcome.wrong[..., i]
-        return slot * outcome.chance[..., i] + pay
+    def expected(reports: ArrayLike) -> Outcome:
+        """What an agent expects is linear in its belief: what being right adds, and what it has in any case."""
+        chance, right, wrong = prospect(rule, reports)
+        return Outcome(right - wrong, -wrong - slot * chance)
 
-    return audit(lambda reports: prospect(rule, reports), BELIEFS, n=AGENTS, utility=worth)
+    found = audit(expected, BELIEFS, n=AGENTS)
+    return replace(found, rule="this rule", noun="of type", budget=None, welfare_lost=None,
+                   compared_with="its shortfall is measured apart")
 
 
 def most_paid(rule: Rule) -> float:

@@ -1,204 +1,223 @@
 """The auditor: takes any function from reports to an outcome and looks for the most profitable lie.
 
-Truth is dominant if no agent, whatever its type and whatever the others report, gains by reporting anything else. On a
-grid that can be looked up: tabulate the rule over all profiles, then compare along one axis for each agent.
+Truth is dominant if no agent, whatever its type and the others' reports, gains by reporting anything else. On a grid
+that can be looked up: tabulate the rule over all profiles, then compare along one axis for each agent.
 """
-
-from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from mechlib.audit_report import Audit, Witness
-from mechlib.audit_rule import Array, Grid, Mechanism, Rule, Slab, Utility, collected, decisions, name_of, plain, take
-from mechlib.audit_sample import audit_sampled, expected
-
-__all__ = ["Audit", "Witness", "audit", "audit_bayes", "audit_sampled", "expected"]
-
-Welfare = Callable[[Any, Any], Any]
-EQUAL = 1e-12  # relative: gains closer than this are ties
+from mechlib.audit_rule import Array, Function, Slab, batched, collected, grids, plain, slabs, worth
+from mechlib.outcome import Floats, Outcome, checked, counted
 
 
 def audit(
-    mechanism: Mechanism, types: Any, reports: Any = None, n: int | None = None, utility: Utility | None = None,
-    welfare: Welfare | None = None, feasible: Any = None, *, tolerance: float = 1e-9, cells: int = 2**20,
+    mechanism: Function, types: Any, reports: Any = None, n: int | None = None, utility: Function | None = None,
+    welfare: Function | None = None, feasible: Any = None, *, prior: Any = None, tolerance: float = 1e-9,
+    cells: int = 2**20,
 ) -> Audit:
     """Check on a grid whether truth is dominant, and find the most profitable lie where it is not.
 
     Every agent, type, report and profile of the others' reports is tried. A verdict of truthfulness holds for the
-    grid; a lie that was found is a lie anywhere.
-
-    Raises a ValueError if a grid is empty or not finite, there are more than 10^9 profiles, or the rule cannot be used.
+    grid; a lie that was found is a lie anywhere. Of equal lies, the witness is the one of the lowest agent, then of
+    its first type, then against the first profile of the others. Raises a ValueError if a grid is empty or not finite,
+    there are more than 10^9 profiles, or the rule cannot be used.
 
     Parameters
     ----------
     mechanism : callable
         From reports (n,), or (batch, n), to an `Outcome` or an (allocation, payments) pair of the same shape. Plain
-        Python for one profile will do: whether it takes batches is found by trying. A random rule must return its
-        expected outcome: see `expected`.
+        Python for one profile will do: whether it takes batches is found by trying. It must not be random.
     types : array_like, shape (k,), or a sequence of n array_likes
         One grid of types that `n` agents share, or a grid for each agent, (k_i,) or, for types that are vectors,
         (k_i, d). Integers stay integers, so a type may be an index into a table of your own.
-    reports : like `types`, optional
-        Further reports that an agent may make besides its possible types.
-    n : int, optional
-        The number of agents, where they share one grid.
-    utility : callable, optional
-        ``utility(i, type, outcome)`` for rules that are not quasi-linear or return something else; by default
-        ``type * allocation[i] - payments[i]``. If it also works on outcomes (batch, ...), it is used so.
-    welfare : callable, optional
-        ``welfare(types, outcome)`` for one profile; by default ``sum(types * allocation)``, if `utility` is not given.
+    reports, n, prior : like `types`, int, array_like, optional
+        Further reports besides the possible types; the number of agents that share one grid; and see `audit_bayes`.
+    utility, welfare : callable, optional
+        ``utility(i, type, outcome)`` says what one outcome is worth to agent i, by default ``type * allocation[i] -
+        payments[i]``: for rules that are not quasi-linear or return something else. ``welfare(types, outcome)`` is by
+        default ``sum(types * allocation)``, if `utility` is not given.
     feasible : sequence, optional
-        The allocations (m, n) (with `welfare`: the outcomes) that efficiency is measured against; by default those
-        which the rule attains on the grid.
-    tolerance : float
-        Absolute: gains, losses and lost welfare up to this count as rounding.
-    cells : int
-        How many profiles are tabulated at a time; a larger grid is worked through in slabs, with equal results.
-
-    Returns
-    -------
-    Audit
-        Ties between lies go to the lowest agent, then to its first type, then to the first profile of the others.
+        What efficiency is measured against: allocations (m, n), or outcomes with `welfare`; or those the rule attains.
+    tolerance, cells : float, int
+        Gains, losses and lost welfare up to this count as rounding; and how many numbers are held at a time.
     """
-    grid = Grid.of(types, reports, n, cells)
-    return _search(grid, Rule(mechanism, grid.probe(), utility), welfare, feasible, tolerance)
+    columns, honest = grids(types, reports, n)
+    sizes, chances = [len(column) for column in columns], None if prior is None else _chances(prior, honest)
+    some = [np.random.default_rng(i).choice(column, 6 + (len(sizes) == 6)) for i, column in enumerate(columns)]
+    rule = batched(mechanism, utility, np.stack(some, axis=1))
 
+    @functools.lru_cache(maxsize=1)
+    def table(slab: Slab) -> tuple[Array, Any]:
+        index = np.indices([len(part) for part in slab]).reshape(len(slab), -1)
+        rows = np.stack([c[part.start + k] for c, part, k in zip(columns, slab, index, strict=True)], axis=1)
+        return rows, rule(rows)
 
-def audit_bayes(
-    mechanism: Mechanism, types: Any, prior: Any, reports: Any = None, n: int | None = None,
-    utility: Utility | None = None, welfare: Welfare | None = None, feasible: Any = None, *,
-    tolerance: float = 1e-9, cells: int = 2**20,
-) -> Audit:
-    """Check whether truth is a Bayes-Nash equilibrium: best on average if the others are truthful.
-
-    Parameters
-    ----------
-    prior : array_like, shape (n, k), or (k,) if the agents share a grid, or a sequence of n array_likes
-        How likely each type of each agent is; agents are independent. Types of probability 0 are checked too.
-    mechanism, types, reports, n, utility, welfare, feasible, tolerance, cells
-        As in `audit`; its errors too, and one for a prior that does not fit, is negative or does not sum to 1.
-
-    Returns
-    -------
-    Audit
-        With expected (interim) gains, participation on average, and the expected revenue.
-    """
-    grid = Grid.of(types, reports, n, cells)
-    rows = [prior] * grid.n if np.ndim(next(iter(prior), 0.0)) == 0 else prior
-    if len(rows) != grid.n:
-        raise ValueError(f"prior is for {len(rows)} agents and types for {grid.n}: pass one row an agent")
-    chances = [np.asarray(row, float) for row in rows]
-    for i, (p, count) in enumerate(zip(chances, grid.honest, strict=True)):
-        if p.shape != (count,) or not (p >= 0).all() or abs(p.sum() - 1) > 1e-9:
-            raise ValueError(f"agent {i}'s prior has shape {p.shape} and sums to {p.sum():g}: it must hold {count} "
-                             "probabilities, none negative, that sum to 1")
-    return _search(grid, Rule(mechanism, grid.probe(), utility), welfare, feasible, tolerance, chances)
-
-
-def _search(grid: Grid, rule: Rule, welfare: Welfare | None, feasible: Any, tolerance: float,
-            prior: list[Array] | None = None) -> Audit:
-    """Try every lie, then look at the honest profiles: what they collect, and whether they could do better."""
-    best: dict[tuple[int, int], Witness] = {}
-    worst, lies = math.inf, 0
-    table = functools.lru_cache(maxsize=1)(lambda slab: rule(grid.profiles(slab)))
-    for i in range(grid.n):
-        for t, worth, slab in _utilities(grid, rule, table, prior, i):
-            truth, most = worth[t], worth.max(axis=0)
+    found, worst, lies = list[tuple[int, int, Witness]](), math.inf, 0
+    for i, count in enumerate(honest):
+        for worths, plays in _worths(columns, honest, table, utility, cells, chances, i):
+            truth, most = worths[range(count), range(count)], worths.max(axis=1)
             if np.isnan(most).any():
                 raise ValueError(f"agent {i} has a utility of NaN: neither the rule nor the utility may give NaN")
-            gain = np.subtract(most, truth, out=np.zeros(len(most)), where=most != truth)  # infinite either way: none
-            worst, lies = min(worst, float(truth.min())), lies + worth.size - gain.size
-            o = _first_best(gain)
-            if gain[o] > tolerance and ((i, t) not in best or gain[o] > best[i, t].gain * (1 + EQUAL)):
-                lie, types = grid.reports[i][_first_best(worth[:, o])], grid.types(i, t, o, slab)
-                best[i, t] = Witness(i, types, plain(lie), float(gain[o]))
-    top = max((found.gain for found in best.values()), default=0.0)
-    witness = next((best[key] for key in sorted(best) if best[key].gain >= top * (1 - EQUAL)), None)
+            gain = np.subtract(most, truth, out=np.zeros(most.shape), where=most != truth)  # infinite either way: none
+            worst, lies = min(worst, float(truth.min())), lies + worths.size - gain.size
+            t, o = divmod(_first_best(gain.ravel()), gain.shape[1])
+            if gain[t, o] > tolerance:
+                lie = plain(columns[i][_first_best(worths[t, :, o])])
+                found.append((i, t, Witness(i, tuple(map(plain, plays[t][o])), lie, float(gain[t, o]))))
+    ranked = [lie for _, _, lie in sorted(found, key=lambda entry: entry[:2])]
 
-    options, compared_with = _alternatives(grid, rule, table, welfare, feasible)
-    paid, mean, lost = [], 0.0, 0.0
-    for slab in grid.slabs(grid.honest):
-        outcomes = table(slab)
-        sums = collected(outcomes)
-        if sums is not None:
-            paid += [float(sums.min()), float(sums.max())]
-            mean += 0.0 if prior is None else float((sums * grid.weights(prior, slab)).sum())
-        if options is not None:
-            lost = max(lost, _lost(grid.profiles(slab), outcomes, options, welfare))
-    regret, noun = (0.0 if witness is None else witness.gain), ("of type" if rule.utility else "worth")
+    low, high, mean = math.inf, -math.inf, 0.0
+    for slab in slabs(honest, cells):
+        paid = collected(table(slab)[1])
+        low, high = float(paid.min(initial=low)), float(paid.max(initial=high))
+        mean += float(paid @ _chance(chances, slab)) if chances and len(paid) else 0.0
     return Audit(
-        name_of(rule.function), "Bayes" if prior else "dominant", grid.n, math.prod(grid.sizes), lies, regret, witness,
-        tolerance, worst, None if options is None else lost, compared_with, (min(paid), max(paid)) if paid else None,
-        mean if prior and paid else None, noun=noun,
+        getattr(mechanism, "__name__", "a rule"), "Bayes" if chances else "dominant", len(sizes), math.prod(sizes),
+        lies, ranked[_first_best(np.array([lie.gain for lie in ranked]))] if ranked else None, tolerance, worst,
+        "of type" if utility else "worth", (low, high) if low <= high else None,
+        mean if chances and low <= high else None,
+        *_shortfall(honest, sizes, table, cells, utility, welfare, feasible),
     )
 
 
-def _utilities(grid: Grid, rule: Rule, table: Callable[[Slab], Any], prior: list[Array] | None,
-               i: int) -> Iterator[tuple[int, Array, Slab | None]]:
-    """Yield, for each type of agent i, its utilities: a row for each report, a column for each play of the others.
+def audit_bayes(mechanism: Function, types: Any, prior: Any, reports: Any = None, **options: Any) -> Audit:
+    """Check whether truth is a Bayes-Nash equilibrium: best on average if the others are truthful.
 
-    Under a prior there is one column, the mean over the others' types.
+    `prior` (n, k), or (k,) if the agents share a grid, or n arrays, says how likely each type of each agent is; agents
+    are independent. Types of probability 0 are checked too. Gains and participation are then expected (interim) ones.
+    Options and errors are those of `audit`, and a ValueError for a prior that does not fit or does not sum to 1.
     """
-    counts, order = list(grid.honest if prior else grid.sizes), sorted(range(grid.n), key=lambda j: j != i)
-    counts[i] = grid.sizes[i]
-    means = np.zeros((grid.honest[i], grid.sizes[i], 1))
-    for slab in grid.slabs(counts, i):
-        outcomes, shape = table(slab), [len(part) for part in slab]
-        weights = None if prior is None else grid.weights(prior, slab, but=i)
-        for t, kind in enumerate(grid.reports[i][: grid.honest[i]]):
-            worth = rule.worth(i, kind, outcomes).reshape(shape).transpose(order).reshape(grid.sizes[i], -1)
-            if weights is None:
-                yield t, worth, slab
-            else:
-                means[t, :, 0] += (worth * weights).sum(axis=1)
-    if not np.isfinite(means).all():
-        raise ValueError(f"agent {i} has an expected utility that is NaN or infinite: it cannot be compared")
+    return audit(mechanism, types, reports, prior=prior, **options)
+
+
+def audit_sampled(
+    mechanism: Function, sampler: Callable[[np.random.Generator, int], Any], samples: int = 10_000, lies: int = 8,
+    utility: Function | None = None, *, executor: Executor | None = None, seed: int = 0, tolerance: float = 1e-9,
+) -> Audit:
+    """Look for profitable lies at random profiles, where a grid would be too large.
+
+    At every sampled profile each agent tries `lies` random lies; the others report the profile. The best gain there
+    is a lower bound on what a lie could gain; its mean comes with a standard error. No lie found is evidence, not
+    proof: `Audit.is_dsic` is then None. A progress bar comes up after a second.
+
+    ``sampler(rng, size)`` draws type profiles (size, n, ...) from a `numpy.random.Generator`, and so the lies; `seed`
+    fixes every draw. An executor, for instance Dask's ``Client.get_executor()``, works out blocks of 128 profiles; in
+    one of processes the mechanism and the utility must be importable. The rest, and the errors, are as in `audit`.
+    """
+    sizes = [min(128, samples - start) for start in range(0, counted("samples", samples), 128)]
+    block = functools.partial(_block, mechanism, sampler, utility, counted("lies", lies))
+    found = (executor.map if executor else map)(block, np.random.default_rng(seed).spawn(len(sizes)), sizes)
+    bar = tqdm(found, desc="audit", total=len(sizes), unit="block", delay=1.0, leave=False)
+    gains, truths, paid, worst = zip(*bar, strict=True)
+    gain, money, best = np.concatenate(gains), np.concatenate(paid), max(worst, key=lambda lie: lie.gain)
+    return Audit(
+        getattr(mechanism, "__name__", "a rule"), "sampled", len(best.types), samples, samples * len(best.types) * lies,
+        best if best.gain > tolerance else None, tolerance, min(truths), "of type" if utility else "worth",
+        (float(money.min()), float(money.max())) if len(money) else None, float(money.mean()) if len(money) else None,
+        mean_regret=float(gain.mean()),
+        standard_error=float(gain.std(ddof=1) / math.sqrt(samples)) if samples > 1 else None,
+    )
+
+
+def _block(mechanism: Function, sampler: Callable[..., Any], utility: Function | None, lies: int,
+           rng: np.random.Generator, size: int) -> tuple[Floats, float, Floats, Witness]:
+    """Return a block's best gain at each profile, worst honest utility, sums of payments, and best lie."""
+    types, drawn = np.asarray(sampler(rng, size)), np.asarray(sampler(rng, size * lies))
+    if types.ndim < 2 or len(types) != size:
+        raise ValueError(f"sampler(rng, {size}) returned shape {types.shape}: it must be ({size}, n), a profile a row")
+    rule = batched(mechanism, utility, np.asarray(sampler(np.random.default_rng(0), 5 + (types.shape[1] == 5))))
+    honest, tries = rule(types), np.repeat(types, lies, axis=0)
+    best, worst, found = np.zeros(size), math.inf, Witness(0, tuple(map(plain, types[0])), None, 0.0)
+    for i in range(types.shape[1]):
+        told = tries.copy()
+        told[:, i] = drawn[:, i]
+        truth = worth(utility, i, types[:, i], honest)
+        gain = worth(utility, i, tries[:, i], rule(told)) - np.repeat(truth, lies)
+        if np.isnan(gain).any():
+            raise ValueError(f"agent {i} has a utility that is NaN or infinite: neither can be averaged")
+        best, worst = np.maximum(best, gain.reshape(size, lies).max(axis=1)), min(worst, float(truth.min()))
+        b = int(gain.argmax())
+        if gain[b] > found.gain:
+            found = Witness(i, tuple(map(plain, tries[b])), plain(drawn[b, i]), float(gain[b]))
+    return best, worst, collected(honest), found
+
+
+def _worths(columns: list[Array], honest: list[int], table: Callable[[Slab], Any], utility: Function | None, cells: int,
+            prior: Any, i: int) -> Iterator[tuple[Floats, Any]]:
+    """Yield agent i's utilities (types, reports, plays of the others; a prior's mean is one play), and the profiles."""
+    own, kinds, means = columns[i], columns[i][: honest[i]], np.zeros(1)
+    counts = [len(own) if j == i else len(c) if prior is None else honest[j] for j, c in enumerate(columns)]
+    for slab in slabs(counts, cells // len(kinds), i):
+        rows, outcomes = table(slab)
+        place = np.moveaxis(np.arange(len(rows)).reshape([len(part) for part in slab]), i, 0).reshape(len(own), -1)
+        cube = np.array([worth(utility, i, np.broadcast_to(t, (len(rows), *t.shape)), outcomes)[place] for t in kinds])
+        if prior is None:
+            yield cube, rows[place[: len(kinds)]]
+        else:
+            means = means + cube @ _chance(prior, slab, but=i)
     if prior is not None:
-        yield from ((t, worth, None) for t, worth in enumerate(means))
+        yield means[..., None], [[[t if j == i else None for j in range(len(columns))]] for t in kinds]
 
 
-def _alternatives(grid: Grid, rule: Rule, table: Callable[[Slab], Any], welfare: Welfare | None,
-                  feasible: Any) -> tuple[Any, str]:
-    """Return what an honest profile's welfare is compared with, or None, and in words what that is."""
-    if welfare is None and rule.utility is not None:
+def _chances(prior: Any, honest: list[int]) -> list[Floats]:
+    rows = [np.asarray(row, float) for row in ([prior] * len(honest) if np.ndim(prior[0]) == 0 else prior)]
+    fits = [row.shape for row in rows] == [(count,) for count in honest]
+    if not fits or any((row < 0).any() or abs(row.sum() - 1) > 1e-9 for row in rows):
+        raise ValueError(f"prior must hold a row an agent, of {honest} probabilities, none negative, that sum to 1; it "
+                         f"has rows of {[row.size for row in rows]} that sum to {[row.sum().round(6) for row in rows]}")
+    return rows
+
+
+def _chance(prior: list[Floats], slab: Slab, but: int = -1) -> Floats:
+    """Return how likely each honest profile of a slab is, or each profile of the others `but` one."""
+    chances = [p[part.start : part.stop] for j, (p, part) in enumerate(zip(prior, slab, strict=True)) if j != but]
+    return functools.reduce(np.multiply.outer, chances, np.ones(())).ravel()
+
+
+def _shortfall(honest: list[int], sizes: list[int], table: Callable[[Slab], Any], cells: int, utility: Any,
+               welfare: Any, feasible: Any) -> tuple[float | None, str]:
+    """Return the most welfare that honest profiles lose to the best alternative, and which those were; or None, why."""
+    if welfare is None and utility is not None:
         return None, "to compare welfare pass welfare=lambda types, outcome: ..."
-    options: Any = None if feasible is None else list(feasible)
-    if feasible is None and welfare is None:
-        options = np.zeros((0, grid.n))
-        for slab in grid.slabs(grid.sizes):
-            rows = np.concatenate([options, table(slab).allocation])
-            rows = rows[np.lexsort(rows.T)]
-            options = rows[np.r_[True, (rows[1:] != rows[:-1]).any(axis=1)]]
-    elif feasible is None:
-        found = [decisions(table(slab)) for slab in grid.slabs(grid.sizes)]
-        options = list(functools.reduce(operator.or_, found).values())
+    which, options = "you call feasible", feasible
+    if feasible is None:
+        which, options = "the rule attains on this grid", [] if welfare else np.zeros((0, len(sizes)))
     elif welfare is None:
-        options = np.asarray(options, float)
-        if options.ndim != 2 or options.shape[1] != grid.n or not len(options):
-            raise ValueError(f"feasible has shape {options.shape}: it must list allocations, shape (m, {grid.n})")
-    which = "the rule attains on this grid" if feasible is None else "you call feasible"
-    if math.prod(grid.sizes) * len(options) > (2 * 10**9 if welfare is None else 10**7):
+        options = checked("feasible", feasible, ndim=2, negative=True)
+    for _, outcomes in () if feasible is not None else map(table, slabs(sizes, cells)):
+        if welfare is None:
+            rows = np.concatenate([options, outcomes.allocation])
+            rows = rows[np.lexsort(rows.T)]
+            options = rows[np.append(True, (rows[1:] != rows[:-1]).any(axis=1))]
+        else:
+            options += _listed(outcomes)
+    if math.prod(sizes) * len(options) > (10**7 if welfare else 2 * 10**9):
         return None, f"too many alternatives to compare ({len(options):,} allocations): pass feasible="
-    return options, f"among the {len(options):,} allocations that {which}"
+    lost = 0.0
+    for rows, outcomes in map(table, slabs(honest, cells)):
+        if welfare is None:
+            best = functools.reduce(np.maximum, (rows @ option for option in options))
+            own = np.vecdot(rows, outcomes.allocation)
+        else:
+            best = np.array([max(float(welfare(kind, option)) for option in options) for kind in rows])
+            own = np.array([float(welfare(*pair)) for pair in zip(rows, _listed(outcomes), strict=True)])
+        lost = max(lost, float((best - own).max()))
+    return lost, f"among the {len(options):,} allocations that {which}"
 
 
-def _lost(types: Array, outcomes: Any, options: Any, welfare: Welfare | None) -> float:
-    """Return the most by which the welfare of honest profiles falls short of the best option's."""
-    if welfare is not None:
-        return max(max(float(welfare(kind, option)) for option in options) - float(welfare(kind, take(outcomes, b)))
-                   for b, kind in enumerate(types))
-    parts = np.array_split(types, 1 + len(types) * len(options) // 2**22)
-    best = np.concatenate([(options @ part.T).max(axis=0) for part in parts])
-    return float((best - np.vecdot(types, outcomes.allocation)).max())
+def _listed(outcomes: Any) -> list[Any]:
+    return [Outcome(*row) for row in zip(*outcomes, strict=True)] if isinstance(outcomes, Outcome) else outcomes
 
 
-def _first_best(gains: Array) -> int:
-    """Return the first index of the highest entry, up to rounding: equal gains may differ in the last bit."""
+def _first_best(gains: Floats) -> int:
+    # the first index of the highest entry, up to rounding: equal gains may differ in the last bit
     top = gains.max()
-    return int((gains >= (top - EQUAL * abs(top) if np.isfinite(top) else top)).argmax())
+    return int((gains >= (top - 1e-12 * abs(top) if np.isfinite(top) else top)).argmax())

@@ -1,56 +1,41 @@
 """What a mechanism returns, and what it is worth: utility, welfare, revenue; and the check of what goes in."""
 
-from __future__ import annotations
-
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class Outcome(NamedTuple):
-    """Who gets how much, and who pays what.
+    """Who gets how much (1 for the item, 0 for nothing, a quantity, a probability) and who pays what, both (..., n).
 
-    Attributes
-    ----------
-    allocation : ndarray of float, shape (..., n)
-        What each agent gets: 1 for the item, 0 for nothing, a quantity, or a probability.
-    payments : ndarray of float, shape (..., n)
-        Money FROM each agent TO the designer in auctions; procurement rules pay TO the agents and say so.
+    Payments go FROM each agent TO the designer in auctions; procurement rules pay TO the agents and say so.
     """
-
     allocation: Floats
     payments: Floats
 
 
 def utility(values: ArrayLike, outcome: Outcome) -> Floats:
-    """Return each agent's quasi-linear utility: value times allocation, less the payment.
+    """Return each agent's quasi-linear utility (..., n): value times allocation, less the payment.
 
-    Raises a ValueError if `values` is NaN or infinite, or does not fit the outcome's shape (..., n), the result's too.
-
-    Parameters
-    ----------
-    values : array_like, shape (..., n)
-        The true value of one unit to each agent; broadcasts against the outcome. May be negative (a cost).
-    outcome : Outcome
-        What the mechanism decided.
+    `values` (..., n), each agent's true value of one unit, or a cost if negative, broadcasts against the outcome. A
+    ValueError is raised if it is NaN or infinite, or for another number of agents.
     """
     return np.asarray(_worth(values, outcome) - outcome.payments, float)
 
 
 def welfare(values: ArrayLike, outcome: Outcome) -> Floats:
-    """Return the sum over the agents of value times allocation; payments only move money, so they cancel.
-
-    Parameters and errors are those of `utility`; the result has shape (...).
-    """
+    """Return the sum of value times allocation, shape (...), from the arguments of `utility`: payments cancel."""
     return np.asarray(_worth(values, outcome).sum(axis=-1), float)
 
 
 def revenue(outcome: Outcome) -> Floats:
     """Return what the designer collects, shape (...): the sum of payments; negative where it runs a deficit."""
-    return np.asarray(np.asarray(outcome.payments, float).sum(axis=-1), float)
+    return np.asarray(np.sum(outcome.payments, axis=-1), float)
 
 
 def _worth(values: ArrayLike, outcome: Outcome) -> Floats:
@@ -61,33 +46,30 @@ def _worth(values: ArrayLike, outcome: Outcome) -> Floats:
 
 
 def checked(name: str, values: ArrayLike, *, ndim: int | None = None, negative: bool = False) -> Floats:
-    """Turn the argument called `name` into a float array (..., n), not copied if it is one, or say what is wrong.
+    """Return the argument called `name` as floats (..., n), not copied if it is that, or raise a ValueError that helps.
 
-    It must have `ndim` axes, by default any number from one up. Raises a ValueError if it is not numeric, is ragged,
-    empty, of the wrong shape, NaN, infinite or (unless `negative` numbers are allowed) negative.
+    Numbers must be finite and, unless `negative` ones are allowed, at least 0; `ndim` fixes the number of axes.
     """
     try:
-        raw = np.asarray(values)
-        if raw.dtype.kind in "cSUMm":
-            raise TypeError(f"its numbers are of type {raw.dtype}")
-        array = raw.astype(float, copy=False)
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"its numbers are of type {array.dtype}")
+        array = array.astype(float, copy=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of real numbers, one an agent on the last axis, "
-                         f"but {error}.") from error
-    if array.ndim == 0 or (ndim is not None and array.ndim != ndim):
-        wanted = f"{ndim} axes" if ndim else "at least one axis"
-        raise ValueError(f"{name} must have {wanted}, the agents on the last one unless said otherwise; "
-                         f"it has shape {array.shape}.")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty, shape {array.shape}: a mechanism needs at least one agent.")
+        raise ValueError(f"{name} must be an array of real numbers, one an agent, but {error}.") from error
+    if not array.size or array.ndim == 0 or ndim not in (None, array.ndim):
+        raise ValueError(f"{name} {'' if array.size else 'is empty, it '}must have {ndim or 'one or more'} axes, the "
+                         f"agents on the last one unless said otherwise; it has shape {array.shape}.")
     if np.isfinite(array).all() and (negative or array.min() >= 0):
         return array
-    for bad, what, cure in (
-        (np.isnan(array), "NaN", "leave the agent out or give it a number"),
-        (np.isinf(array), "infinite", "use a large finite number"),
-        (array < 0 if not negative else np.zeros(1, bool), "negative", "it must be at least 0"),
-    ):
-        if bad.any():
-            where = tuple(int(k) for k in np.argwhere(bad)[0])
-            raise ValueError(f"{name}[{', '.join(map(str, where))}] is {array[where]}, which is {what}: {cure}.")
-    return array
+    at = tuple(np.argwhere(~(np.isfinite(array) & (negative | (array >= 0))))[0].tolist())
+    what = "NaN" if np.isnan(array[at]) else "infinite" if np.isinf(array[at]) else "negative"
+    raise ValueError(f"{name}{list(at)} is {array[at]}, which is {what}: give a finite number"
+                     f"{'' if negative else ' of at least 0'}, or leave the agent out.")
+
+
+def counted(name: str, number: Any, least: int = 1) -> int:
+    """Return a count as an int, or raise a ValueError unless it is a whole number of at least `least`."""
+    if not isinstance(number, Integral) or number < least:
+        raise ValueError(f"{name} is {number!r}: it must be a whole number (an int) of at least {least}.")
+    return int(number)

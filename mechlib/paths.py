@@ -1,25 +1,16 @@
 """Buying the cheapest path through a network of agents, one an edge, and all VCG payments from two Dijkstras."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from mechlib.auctions import counted
-from mechlib.outcome import Floats, checked
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-Ints = NDArray[np.integer]
+from mechlib.outcome import Floats, Ints, checked, counted
 
 
 class PathOutcome(NamedTuple):
     """The edges bought, indices into the input in path order, and what is paid TO each of them, aligned."""
-
     edges: Ints
     payments: Floats
 
@@ -28,27 +19,19 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
     """Buy the cheapest path; pay each edge on it what the path would cost without it, less what the others cost.
 
     Undirected: two Dijkstras and one pass over the edges give every replacement path (Malik, Mittal & Gupta 1989;
-    Hershberger & Suri 2001). Directed: one Dijkstra more for each edge of the path.
+    Hershberger & Suri 2001). Directed: one Dijkstra more for each edge of the path. A bridge, which nothing can
+    replace, is paid `inf`. Of equally cheap paths, the one returned is fixed by the input; of parallel edges, it is
+    the cheapest with the lowest index.
 
-    A bridge, which nothing can replace, is paid `inf`. Of equally cheap paths, the one returned is fixed by the input;
-    of parallel edges, it is the cheapest with the lowest index.
-    Raises a ValueError if there is no path, or an argument is NaN, infinite, negative, not whole, empty or mis-shaped.
-
-    Parameters
-    ----------
-    edges : array_like of int, shape (E, 2)
-        The two ends of each edge, whole numbers from 0; parallel edges and loops are allowed.
-    costs : array_like, shape (E,)
-        Reported costs, at least 0.
-    source, target : int
-        Where the path begins and ends.
-    directed : bool
-        Whether an edge leads only from its first end to its second.
+    Row k of `edges` (E, 2) holds the two ends of edge k, whole numbers from 0; `costs` (E,) are its reports, at least
+    0. Parallel edges and loops are allowed. A directed edge leads only from its first end to its second. A ValueError
+    says what is NaN, infinite, negative, not whole, empty or mis-shaped, or that no path leads to the target.
     """
     from scipy.sparse.csgraph import dijkstra
-
-    cost = checked("costs", costs, ndim=1)
-    ends = _whole(edges, len(cost))
+    cost, pairs = checked("costs", costs, ndim=1), checked("edges", edges, ndim=2)
+    ends = pairs.astype(np.int64)
+    if pairs.shape != (len(cost), 2) or (ends != pairs).any():
+        raise ValueError(f"edges must be whole numbers, shape ({len(cost)}, 2), a row for each cost; it was {edges!r}.")
     for name, node in (("source", source), ("target", target)):
         if counted(name, node, 0) not in ends:
             raise ValueError(f"{name} is {node}, which no edge touches: pick an end of an edge.")
@@ -63,68 +46,45 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
     stops = [target]
     while stops[-1] != source:
         stops.append(int(before[stops[-1]]))
-    path = np.array(stops[::-1])
-    bought = _edges_along(path, ends, cost, nodes, directed)
+    place = np.full(nodes, -2 * nodes, np.int32)
+    place[stops] = np.arange(len(stops))[::-1]
+    step = place[ends[:, 1]] - place[ends[:, 0]]
+    near = np.flatnonzero((step == 1) | ((step == -1) & (not directed)))
+    first = place[ends[near]].min(axis=1)
+    order = np.lexsort((near, cost[near], first))
+    bought = near[order[np.searchsorted(first[order], np.arange(len(stops) - 1))]]
     if directed:
         without = np.full(len(bought), np.inf)
         for k, edge in enumerate(tqdm(bought, desc="re-routing around each edge", delay=2.0, leave=False)):
             rest = np.arange(len(cost)) != edge
             without[k] = dijkstra(_graph(ends[rest], cost[rest], nodes, True), indices=source)[target]
     else:
-        without = _replacements(path, bought, ends, cost, from_source, dijkstra(graph, indices=target), before)
+        to_target = dijkstra(graph, indices=target)
+        without = _replacements(place, bought, ends, cost, from_source, to_target, before)
     return PathOutcome(bought, np.maximum(without - from_source[target] + cost[bought], cost[bought]))
 
 
-def _whole(edges: ArrayLike, count: int) -> Ints:
-    pairs = np.asarray(edges)
-    if not (pairs.dtype.kind in "iu" and pairs.ndim == 2 and pairs.size and pairs.min() >= 0):
-        pairs = checked("edges", edges, ndim=2)
-    ends = pairs.astype(np.int64, copy=False)
-    if pairs.shape != (count, 2) or (ends != pairs).any():
-        raise ValueError(f"edges must be whole numbers of shape ({count}, 2), a row for each cost; it was {edges!r}.")
-    return ends
-
-
-def _graph(ends: Ints, cost: Floats, nodes: int, directed: bool) -> csr_array:
-    from scipy.sparse import coo_array, csr_array
-
+def _graph(ends: Ints, cost: Floats, nodes: int, directed: bool) -> Any:
+    from scipy.sparse import coo_array
     tail, head, length = ends[:, 0], ends[:, 1], cost
     if not directed:
-        tail, head, length = np.concatenate([tail, head]), np.concatenate([head, tail]), np.concatenate([cost, cost])
+        tail, head, length = np.append(tail, head), np.append(head, tail), np.append(cost, cost)
     graph = coo_array((length, (tail, head)), shape=(nodes, nodes)).tocsr()
     if graph.nnz < len(length):  # scipy adds parallel edges up: keep the cheapest of each instead
         order = np.lexsort((length, head, tail))
         key = tail[order].astype(np.int64) * nodes + head[order]
-        order = order[np.r_[True, key[1:] != key[:-1]]]
-        graph = csr_array((length[order], (tail[order], head[order])), shape=(nodes, nodes))
+        order = order[np.append(True, key[1:] != key[:-1])]
+        graph = coo_array((length[order], (tail[order], head[order])), shape=(nodes, nodes)).tocsr()
     return graph
 
 
-def _edges_along(path: Ints, ends: Ints, cost: Floats, nodes: int, directed: bool) -> Ints:
-    place = np.full(nodes, -2 * nodes)
-    place[path] = np.arange(len(path))
-    step = place[ends[:, 1]] - place[ends[:, 0]]
-    near = np.flatnonzero((step == 1) | ((step == -1) & (not directed)))
-    first = place[ends[near]].min(axis=1)
-    near = near[np.lexsort((near, cost[near], first))]
-    first = place[ends[near]].min(axis=1)
-    return near[np.searchsorted(first, np.arange(len(path) - 1))]
-
-
-def _replacements(path: Ints, bought: Ints, ends: Ints, cost: Floats, from_source: Floats, to_target: Floats,
+def _replacements(place: Any, bought: Ints, ends: Ints, cost: Floats, from_source: Floats, to_target: Floats,
                   before: Ints) -> Floats:
     """Return the cost of the cheapest path without each edge bought: any other edge is a detour round a stretch."""
-    leaves = before.copy()
-    leaves[leaves < 0] = np.flatnonzero(leaves < 0)
-    leaves[path] = path
-    while True:  # pointer jumping: the last node of the path on the way from the source
-        further = leaves.take(leaves)
-        if np.array_equal(further, leaves):
-            break
-        leaves = further
-    place = np.full(len(before), -1, np.int32)
-    place[path] = np.arange(len(path))
-    left, right = place[leaves].take(ends.T)
+    leaves = np.where((before < 0) | (place >= 0), np.arange(len(before), dtype=before.dtype), before)
+    while not np.array_equal(further := leaves.take(leaves), leaves):
+        leaves = further  # pointer jumping, to the last node of the path on the way from the source
+    left, right = np.maximum(place, -1)[leaves].take(ends.T)
     off = np.ones(len(cost), bool)
     off[bought] = False
     use = np.flatnonzero(off & (left != right) & (left >= 0) & (right >= 0))

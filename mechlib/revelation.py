@@ -1,35 +1,22 @@
 """The revelation principle as a wrapper: the players' strategies move into the rule (Myerson 1979)."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mechlib.outcome import checked
-
-Strategy = Callable[[Any], Any]
+from mechlib.outcome import Floats, checked, counted
 
 
-def direct(mechanism: Callable[..., Any], strategies: Strategy | Sequence[Strategy]) -> Callable[[ArrayLike], Any]:
-    """Return the direct mechanism: it takes types, plays everybody's strategy, and runs the indirect mechanism.
+def direct(mechanism: Callable[..., Any], strategies: Any) -> Callable[[ArrayLike], Any]:
+    """Return the direct mechanism: it takes types (..., n), plays everybody's strategy, and runs the indirect one.
 
     If the strategies are an equilibrium of the mechanism, truth is one of the direct mechanism, of the same kind:
     dominant for dominant, Bayes-Nash for Bayes-Nash (Gibbard 1973; Myerson 1979).
 
-    Parameters
-    ----------
-    mechanism : callable
-        From actions (..., n) to an outcome.
-    strategies : callable, or a sequence of n callables
-        From an agent's types (...,) to its actions (...,); a single one is everybody's.
-
-    Returns
-    -------
-    callable
-        From types (..., n) to the mechanism's outcome; a ValueError unless there are as many types as strategies.
+    `mechanism` goes from actions (..., n) to an outcome. `strategies` is one function for everybody, or n of them, from
+    an agent's types (...) to its actions (...). Types for another number of agents raise a ValueError.
     """
 
     def run(types: ArrayLike) -> Any:
@@ -44,17 +31,11 @@ def direct(mechanism: Callable[..., Any], strategies: Strategy | Sequence[Strate
     return run
 
 
-def first_price_equilibrium(n: int) -> Callable[[ArrayLike], NDArray[np.float64]]:
-    """Return the symmetric equilibrium of the first-price auction for values uniform on [0, 1]: bid v (n - 1) / n.
+def first_price_equilibrium(n: int) -> Callable[[ArrayLike], Floats]:
+    """Return how `n` bidders bid in the first-price auction if values are uniform on [0, 1]: v (n - 1) / n.
 
-    It takes values (...), in [0, 1], to bids of the same shape, for `n` bidders (Vickrey 1961). Raises a ValueError if
-    `n` is less than 1, or, when called, a value is negative, NaN or infinite.
+    The strategy takes values (...) to bids (...): the symmetric equilibrium (Vickrey 1961). A ValueError is raised if
+    `n` is no whole number of at least 1, or a value is negative, NaN or infinite.
     """
-    if n < 1:
-        raise ValueError(f"n is {n}: there must be at least 1 bidder")
-
-    def bid(values: ArrayLike) -> NDArray[np.float64]:
-        array = checked("values", np.atleast_1d(values)).reshape(np.shape(values))
-        return np.asarray(array * (n - 1) / n, float)
-
-    return bid
+    n = counted("n", n)
+    return lambda values: np.asarray(checked("values", np.atleast_1d(values)).reshape(np.shape(values)) * (n - 1) / n)

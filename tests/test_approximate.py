@@ -1,4 +1,4 @@
-"""Greedy bundles, hard budgets, redistribution and random sampling: truthful, and as good as their theorems say."""
+"""Greedy bundles and hard budgets: truthful, and as good as their theorems say."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mechlib.approximate import budget_feasible, greedy_bundles, random_sampling, redistribution
-from mechlib.auctions import vickrey
-from mechlib.outcome import revenue, utility
+from mechlib.approximate import budget_feasible, greedy_bundles
+from mechlib.outcome import revenue
 from mechlib.vcg import Bid, vcg_combinatorial
 
 A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
@@ -86,9 +85,9 @@ def test_clarke_payments_on_a_greedy_choice_reward_a_lie() -> None:
 
 
 def test_greedy_refuses_two_bids_of_one_agent_and_copies() -> None:
-    with pytest.raises(ValueError, match="agent 0 bids more than once"):
+    with pytest.raises(ValueError, match="bids more than once"):
         greedy_bundles([(0, A, 1), (0, B, 1)], "ab")
-    with pytest.raises(ValueError, match="supply of 1"):
+    with pytest.raises(ValueError, match="holds copies"):
         greedy_bundles([(0, A, 1)], {"a": 2})
     with pytest.raises(ValueError, match="NaN"):
         greedy_bundles([(0, A, np.nan)], "a")
@@ -140,79 +139,5 @@ def test_bad_budgets_are_named() -> None:
     for budget, message in ((-1, "negative"), (np.nan, "NaN"), (np.inf, "infinite")):
         with pytest.raises(ValueError, match=f"budget.*{message}"):
             budget_feasible([1], [1], budget)
-    with pytest.raises(ValueError, match="values has 2 agents and costs 1"):
+    with pytest.raises(ValueError, match="broadcast"):
         budget_feasible([1], [1, 2], 1)
-
-
-# money handed back
-
-
-@given(arrays(float, st.integers(1, 6), elements=TIED), st.integers(1, 3), st.integers(0, 5), TIED)
-def test_redistribution_is_truthful_efficient_and_never_runs_a_deficit(
-    values: np.ndarray, units: int, agent: int, lie: float
-) -> None:
-    agent %= len(values)
-    honest = redistribution(values, units)
-    lying = redistribution(np.where(np.arange(len(values)) == agent, lie, values), units)
-    assert utility(values, lying)[agent] <= utility(values, honest)[agent] + 1e-12
-    np.testing.assert_array_equal(honest.allocation, vickrey(values, units).allocation)
-    assert (utility(values, honest) >= -1e-12).all()
-    assert -1e-9 <= revenue(honest) <= revenue(vickrey(values, units)) + 1e-9
-
-
-@given(arrays(float, st.integers(3, 6), elements=TIED), st.integers(1, 3))
-def test_each_agent_is_handed_a_share_of_the_revenue_without_it(values: np.ndarray, units: int) -> None:
-    handed = vickrey(values, units).payments - redistribution(values, units).payments
-    for k in range(len(values)):
-        assert handed[k] == pytest.approx(revenue(vickrey(np.delete(values, k), units)) / len(values))
-
-
-def test_one_item_and_four_bidders_keep_little() -> None:
-    shared = redistribution([1, 5, 3, 4])
-    np.testing.assert_allclose(shared.payments, [-1, 3.25, -1, -0.75])
-
-
-# no prior
-
-
-@given(arrays(float, 6, elements=TIED), st.integers(0, 99), st.integers(0, 5), TIED)
-def test_truth_is_dominant_in_random_sampling_for_every_split(
-    values: np.ndarray, seed: int, agent: int, lie: float
-) -> None:
-    honest = random_sampling(values, np.random.default_rng(seed))
-    lying = random_sampling(np.where(np.arange(6) == agent, lie, values), np.random.default_rng(seed))
-    assert utility(values, lying)[agent] <= utility(values, honest)[agent]
-    assert (utility(values, honest) >= 0).all()
-
-
-def test_random_sampling_prices_each_half_by_the_other() -> None:
-    rng = np.random.default_rng(3)
-    half = np.random.default_rng(3).random(6) < 0.5
-    bids = np.array([1.0, 2, 3, 4, 5, 6])
-
-    def best(sample: np.ndarray) -> float:
-        return max((price * (sample >= price).sum(), price) for price in sample)[1]
-
-    sold = random_sampling(bids, rng)
-    for k in range(6):
-        price = best(bids[half != half[k]])
-        assert sold.payments[k] == (price if bids[k] >= price else 0)
-
-
-def test_random_sampling_nears_the_best_single_price_as_agents_grow() -> None:
-    rng = np.random.default_rng(0)
-    shares = []
-    for n in (10, 1000):
-        bids = rng.random(n)
-        ranked = -np.sort(-bids)
-        shares.append(np.mean([revenue(random_sampling(bids, rng)) for _ in range(100)])
-                      / (ranked * np.arange(1, n + 1)).max())
-    assert shares[0] < shares[1]
-    assert shares[1] > 0.95
-
-
-def test_a_batch_shares_one_split() -> None:
-    bids = np.random.default_rng(1).random((3, 2, 5))
-    together = random_sampling(bids, np.random.default_rng(7))
-    for k in np.ndindex(3, 2):
-        np.testing.assert_array_equal(together.payments[k], random_sampling(bids[k], np.random.default_rng(7)).payments)

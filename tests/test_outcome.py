@@ -38,7 +38,7 @@ def test_leading_axes_are_batches() -> None:
     [
         ([], "bids is empty"),
         (np.ones((0, 3)), "bids is empty"),
-        (3.0, "at least one axis"),
+        (3.0, "one or more axes"),
         ([1, np.nan], r"bids\[1\] is nan, which is NaN"),
         ([[1, 2], [np.inf, 1]], r"bids\[1, 0\] is inf, which is infinite"),
         ([1, -2], r"bids\[1\] is -2.0, which is negative"),
