@@ -21,16 +21,12 @@ def lattice_step(strategies: ArrayLike, payoffs: ArrayLike) -> NDArray[np.int64]
     strategies : array_like of int, shape (rows, columns)
         What every cell plays, a number below k. The edges are joined: a torus.
     payoffs : array_like, shape (k, k)
-        ``payoffs[mine, other]`` is what `mine` earns from one neighbour that plays `other`.
+        ``payoffs[mine, other]`` is what `mine` earns from one neighbour that plays `other`. Other shapes, and a
+        strategy without a row, are ValueErrors.
 
     Returns
     -------
     ndarray of int, shape (rows, columns)
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not have these shapes, or a strategy has no row in `payoffs`.
     """
     table, cells = checked("payoffs", payoffs, ndim=2, negative=True), np.asarray(strategies)
     if table.shape[0] != table.shape[1]:

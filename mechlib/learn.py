@@ -50,12 +50,8 @@ class Hedge:
 
     Parameters
     ----------
-    actions : int
-        k, the number of actions.
-    rate : float
-        The learning rate, positive.
-    replicas : tuple of int
-        The shape (...) of the batch of learners.
+    actions, rate, replicas : int, float, tuple of int
+        k; the learning rate, positive; the shape (...) of the batch of learners.
 
     Attributes
     ----------
@@ -143,7 +139,7 @@ def replicator(
 
     Returns
     -------
-    array (steps + 1, ..., k), beginning with `start`.
+    array (steps + 1, ..., k), beginning with `start`
     """
     shares = np.asarray(start, dtype=float)
     if (shares < 0).any() or not np.allclose(shares.sum(axis=-1), 1):

@@ -59,12 +59,8 @@ def repeated_auction(
     rng : numpy.random.Generator
     price, kind : str
     bidders, rounds, lives : int
-        `lives` independent copies of the whole market run side by side; `rounds` is a multiple of ten.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, there are fewer than two bidders, or the rounds do not divide into ten windows.
+        At least two bidders, and a multiple of ten rounds; `lives` independent copies of the whole market run side by
+        side. Other numbers, and unknown names, are ValueErrors.
     """
     if price not in ("first", "second"):
         raise ValueError(f"price is {price!r}: it must be 'first' or 'second'")
@@ -101,16 +97,10 @@ def repeated_reports(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    rule : callable
-        ``rule(confidence, accuracy)`` on arrays (..., 3), with scores in [-1, 1].
-    kind, rounds, lives
+    rng, kind, rounds, lives
         As in `repeated_auction`.
-
-    Raises
-    ------
-    ValueError
-        If `kind` is unknown, or a score leaves [-1, 1].
+    rule : callable
+        ``rule(confidence, accuracy)`` on arrays (..., 3); a score outside [-1, 1] is a ValueError.
     """
     agents, beliefs, grid = 3, np.linspace(0.1, 0.9, 5), np.linspace(0.0, 1.0, 11)
     players = _learner(kind, len(grid), rounds * 2 // len(beliefs), (lives, agents, len(beliefs)))
@@ -150,10 +140,8 @@ def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int 
     ----------
     rng, rounds, lives
         As in `repeated_auction`.
-    discount : float
-        In (0, 1]; 1 is the plain mean, which never forgets.
-    every : int
-        The mean number of rounds between swaps.
+    discount, every : float, int
+        In (0, 1], where 1 is the plain mean, which never forgets; the mean number of rounds between swaps.
     """
     skill = np.tile([0.9, 0.6], (lives, 1))
     total, delivered = np.zeros((lives, 2)), 0.0

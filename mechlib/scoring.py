@@ -133,8 +133,7 @@ def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accurac
     Parameters
     ----------
     rule : rule(confidence, accuracy) -> score
-    confidence : array (...)
-        The report.
+    confidence : array (...), the report
     belief : array (...) or (..., m)
         The probability of being right; or, when `accuracies` is given, the probability of each of its m entries.
     accuracies : array (m,), optional
@@ -142,7 +141,7 @@ def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accurac
 
     Returns
     -------
-    array (...), the broadcast of `confidence` and `belief`.
+    array (...), the broadcast of `confidence` and `belief`
     """
     values = unit("accuracies", [0.0, 1.0] if accuracies is None else accuracies)
     p = unit("belief", belief)
