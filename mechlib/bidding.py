@@ -21,7 +21,7 @@ import numpy as np
 
 from mechlib.roster import Agent
 
-#: The forty values that the models bid for: evenly spread over the credits from 1 to 99.
+#: The forty values that the models bid for, evenly spread over the credits from 1 to 99.
 VALUES: tuple[int, ...] = tuple(int(v) for v in np.round(np.linspace(1, 99, 40)))
 #: The posted price.
 PRICE = 50

@@ -91,7 +91,7 @@ class Reliability(NamedTuple):
 
     @property
     def calibration_error(self) -> float:
-        """The expected calibration error: the mean of ``|confidence - accuracy|`` over bins, weighted by count."""
+        """The expected calibration error, the mean of ``|confidence - accuracy|`` over bins, weighted by count."""
         full = self.counts > 0
         return float(np.average(np.abs(self.confidence - self.accuracy)[full], weights=self.counts[full]))
 

@@ -110,5 +110,5 @@ class Escrow:
 
     @property
     def total(self) -> int:
-        """All the money in the escrow, free and on hold: what was deposited."""
+        """All the money in the escrow, free and on hold, which is what was deposited."""
         return self._balances.total() + self.held
