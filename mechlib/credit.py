@@ -122,7 +122,7 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
     ----------
     v, n
         As in `shapley`.
-    permutations : number of orders, at least 2; the function is asked for (n + 1) coalitions an order
+    permutations : number of orders, at least 2, each of (n + 1) coalitions; n floats an order are held in memory
     rng : a numpy Generator
 
     Returns
