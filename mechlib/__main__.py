@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from mechlib import models
 from mechlib.recordings import dump, key, read, tidy
 from mechlib.roster import Roster, home
 
@@ -19,38 +22,36 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m mechlib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("models", "download the weights"), ("serve", "serve the open models until Ctrl-C")):
-        command = commands.add_parser(name, help=text)
+    fetch = commands.add_parser("models", help="download the weights")
+    fetch.set_defaults(run=_models)
+    serve = commands.add_parser("serve", help="serve the open models until Ctrl-C")
+    serve.set_defaults(run=_serve)
+    serve.add_argument("model", nargs="*", help="only these (default: all)")
+    for command in (fetch, serve):
         command.add_argument("--roster", default="open")
-        if name == "serve":
-            command.add_argument("model", nargs="*", help="only these (default: all)")
-            command.add_argument("--threads", type=int, default=1, help="threads a model (default: 1)")
-    command = commands.add_parser("record", help="run notebooks and record what is missing")
-    command.add_argument("notebook", nargs="+", type=Path)
-    command = commands.add_parser("recordings", help="check them, or drop what no notebook asks for")
-    command.add_argument("action", choices=["check", "prune"])
-    command.add_argument("--usage", default=os.environ.get("MECHLIB_USAGE"), help="logs of the keys that were replayed")
+    record = commands.add_parser("record", help="run notebooks and record what is missing")
+    record.set_defaults(run=_record)
+    record.add_argument("notebook", nargs="+", type=Path)
+    kept = commands.add_parser("recordings", help="check them, or drop what no notebook asks for")
+    kept.set_defaults(run=_recordings)
+    kept.add_argument("action", choices=["check", "prune"])
+    kept.add_argument("--usage", default=os.environ.get("MECHLIB_USAGE"), help="logs of the keys that were replayed")
     options = parser.parse_args(arguments)
-    run = {"models": _models, "serve": _serve, "record": _record, "recordings": _recordings}[options.command]
     try:
-        return run(options)
+        return int(options.run(options))
     except (OSError, ValueError, RuntimeError) as error:
         print(f"mechlib {options.command}: {error}", file=sys.stderr)
         return 1
 
 
 def _models(options: argparse.Namespace) -> int:
-    from mechlib import models
-
     for name, weights in Roster.load(options.roster).weights.items():
         print(f"{name}: {models.fetch(weights)}, SHA-256 as the roster says ({weights['licence']})")
     return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from mechlib import models
-
-    models.serve(Roster.load(options.roster), options.model, options.threads)
+    models.serve(Roster.load(options.roster), options.model)
     return 0
 
 
@@ -58,47 +59,39 @@ def _record(options: argparse.Namespace) -> int:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from tqdm import tqdm
 
     os.environ["MECHLIB_LLM"] = "record"
     for path in options.notebook:
         notebook: Any = nbformat.read(str(path), as_version=4)  # type: ignore[no-untyped-call]
         resources = {"metadata": {"path": str(path.resolve().parent)}}
-        runner = NotebookClient(notebook, timeout=None, resources=resources, record_timing=False)
-        bar = tqdm(notebook.cells, desc=path.name, unit="cell")
+        runner = NotebookClient(notebook, timeout=None, resources=resources)
         try:
             with runner.setup_kernel():
-                for index, cell in enumerate(bar):
+                for index, cell in enumerate(tqdm(notebook.cells, desc=path.name, unit="cell")):
                     runner.execute_cell(cell, index)
         except CellExecutionError as error:
             raise RuntimeError(f"{path.name} stopped; what was recorded is kept.\n{error}") from None
-    for cassette in _cassettes():
+    for cassette in (home() / "recordings").glob("*.jsonl"):
         tidy(cassette)
     return 0
 
 
 def _recordings(options: argparse.Namespace) -> int:
-    used = _used(options.usage)
-    if options.action == "prune" and used is None:
-        raise ValueError("prune must know what is asked for: run `make notebooks`, then give --usage .cache/usage")
-    problems: list[str] = []
-    calls = 0
-    for path in _cassettes():
-        wanted = None if used is None else used.get(path.stem, set())
-        if options.action == "prune" and wanted is not None:
-            kept, dropped = tidy(path, wanted)
-            print(f"{path.name}: kept {kept}, dropped {dropped}")
-            calls += kept
-        else:
-            entries = read(path)
-            calls += len(entries)
-            problems += [f"{path.name}: {problem}" for problem in _problems(entries, wanted)]
-    for name in sorted(set(used or ()) - {path.stem for path in _cassettes()}):
-        problems += [f"{name}.jsonl: {problem}" for problem in _problems([], (used or {})[name])]
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    used, cassettes = _used(options.usage), sorted((home() / "recordings").glob("*.jsonl"))
+    if options.action == "prune":
+        if used is None:
+            raise ValueError("prune must know what is asked for: run `make notebooks`, then give --usage .cache/usage")
+        for path in cassettes:
+            print("{}: kept {}, dropped {}".format(path.name, *tidy(path, used.get(path.stem, set()))))
+    problems, calls = 0, 0
+    for name in sorted({path.stem for path in cassettes} | set(used or ())):
+        entries = read(home() / "recordings" / f"{name}.jsonl")
+        found = _problems(entries, None if used is None else used.get(name, set()))
+        for problem in found:
+            print(f"{name}.jsonl: {problem}", file=sys.stderr)
+        problems, calls = problems + len(found), calls + len(entries)
     scope = "also against what the notebooks asked for" if used is not None else "usage not known: run `make notebooks`"
-    print(f"{calls} recorded calls in {len(_cassettes())} cassettes, {len(problems)} problems ({scope})")
+    print(f"{calls} recorded calls in {len(cassettes)} cassettes, {problems} problems ({scope})")
     return 1 if problems else 0
 
 
@@ -125,10 +118,6 @@ def _used(folder: str | None) -> dict[str, set[str]] | None:
     for log in logs:
         used.setdefault(log.stem.rpartition("-")[0], set()).update(log.read_text(encoding="ascii").split())
     return used if logs else None
-
-
-def _cassettes() -> list[Path]:
-    return sorted((home() / "recordings").glob("*.jsonl"))
 
 
 if __name__ == "__main__":

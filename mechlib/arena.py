@@ -53,12 +53,8 @@ class Prospect(NamedTuple):
 class Learned(NamedTuple):
     """What an adversary that learns made of a rule.
 
-    Attributes
-    ----------
-    gain, standard_error : float
-        What it earned a task above honesty, over the second half of its life, and over independent lives.
-    beliefs, reports : ndarray, shape (k,)
-        What it came to report, on average, at each belief.
+    `gain` is what it earned a task above honesty, over the second half of its life; the standard error is over
+    independent lives. `beliefs` (k,) are those it has, `reports` (k,) what it came to report at them, on average.
     """
 
     gain: float
@@ -83,15 +79,14 @@ class Delivered(NamedTuple):
 def prospect(rule: Rule, reports: ArrayLike) -> Prospect:
     """Return what reports (batch, 5) promise each agent, if the others are right as often as they say."""
     c = np.asarray(reports, dtype=float)
-    n = c.shape[1]
     right, wrong = np.zeros_like(c), np.zeros_like(c)
-    for pattern in itertools.product((0.0, 1.0), repeat=n):
-        correct = np.broadcast_to(np.array(pattern), c.shape)
+    for pattern in itertools.product((0.0, 1.0), repeat=c.shape[1]):
+        correct = np.broadcast_to(pattern, c.shape)
         odds = np.where(correct > 0, c, 1 - c)
-        paid = _call(rule.pay, c, correct)
-        for i in range(n):
-            weight = np.delete(odds, i, axis=1).prod(axis=1)
-            (right if pattern[i] else wrong)[:, i] += weight * paid[:, i]
+        others = np.stack([np.delete(odds, i, axis=1).prod(axis=1) for i in range(c.shape[1])], axis=1)
+        expected = others * _call(rule.pay, c, correct)
+        right += np.where(correct > 0, expected, 0.0)
+        wrong += np.where(correct > 0, 0.0, expected)
     return Prospect(_chances(rule, c), right, wrong)
 
 
@@ -115,21 +110,19 @@ def most_paid(rule: Rule) -> float:
     return max(float(_call(rule.pay, c, np.broadcast_to(p, c.shape)).sum(axis=1).max()) for p in patterns)
 
 
-def shortfall(rule: Rule, seed: int = 0, tasks: int = 4000) -> tuple[float, float]:
+def shortfall(rule: Rule, tasks: int = 4000) -> tuple[float, float]:
     """Return how often the shipped answer is right if all are honest, and how far that is below the best belief's."""
-    beliefs = np.random.default_rng(seed).random((tasks, AGENTS))
+    beliefs = np.random.default_rng(0).random((tasks, AGENTS))
     shipped = float((beliefs * _chances(rule, beliefs)).sum(axis=1).mean())
     return shipped, float(beliefs.max(axis=1).mean()) - shipped
 
 
-def attack_by_learning(
-    rule: Rule, slot: float = SLOT, rounds: int = 1000, lives: int = 20, rate: float = 1.0, seed: int = 0
-) -> Learned:
+def attack_by_learning(rule: Rule, rounds: int = 1000, lives: int = 20) -> Learned:
     """Let a simulated agent learn, by Hedge, what to report; the other four are simulated too, and honest.
 
     It learns for each of five beliefs apart, from what every report on a grid of eleven would have earned.
     """
-    rng, lifetimes = np.random.default_rng(seed), np.arange(lives)
+    rng, when, life = np.random.default_rng(0), np.arange(rounds)[:, None], np.arange(lives)
     beliefs, grid = np.array([0.1, 0.3, 0.5, 0.7, 0.9]), np.linspace(0.0, 1.0, 11)
     kind = rng.integers(len(beliefs), size=(rounds, lives))
     truth = np.concatenate([rng.random((rounds, lives, AGENTS - 1)), beliefs[kind][..., None]], axis=-1)
@@ -137,32 +130,28 @@ def attack_by_learning(
     tried, graded = (np.repeat(table[:, :, None], len(grid), axis=2) for table in (truth, correct))
     tried[..., -1] = grid
     flat = tried.reshape(-1, AGENTS)
-    earned = slot * _chances(rule, flat)[:, -1] + _call(rule.pay, flat, graded.reshape(-1, AGENTS))[:, -1]
+    earned = SLOT * _chances(rule, flat)[:, -1] + _call(rule.pay, flat, graded.reshape(-1, AGENTS))[:, -1]
     earned = earned.reshape(rounds, lives, len(grid))
     scaled = (earned - earned.min()) / max(float(np.ptp(earned)), 1e-12)
     honest = np.abs(grid - beliefs[:, None]).argmin(axis=1)
-    learner = Hedge(len(grid), rate, replicas=(lives, len(beliefs)))
-    gains, said, met = np.zeros(lives), np.zeros(len(beliefs)), np.zeros(len(beliefs))
-    for now in range(rounds):
-        mixed = learner.probabilities[lifetimes, kind[now]]
-        if now >= rounds // 2:
-            gains += (mixed * earned[now]).sum(axis=1) - earned[now, lifetimes, honest[kind[now]]]
-            np.add.at(said, kind[now], mixed @ grid)
-            np.add.at(met, kind[now], 1)
-        news = np.zeros(learner.totals.shape)
-        news[lifetimes, kind[now]] = scaled[now]
-        learner.update(news)
-    gains /= rounds - rounds // 2
-    return Learned(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(lives)), beliefs, said / met)
+    past = np.zeros((rounds + 1, lives, len(beliefs), len(grid)))  # what it saw before each round, by belief
+    past[when + 1, life, kind] = scaled
+    learner = Hedge(len(grid), rate=1.0, replicas=kind.shape)
+    learner.totals += past.cumsum(axis=0)[when, life, kind]
+    mixed = learner.probabilities
+    gains = ((mixed * earned).sum(axis=-1) - earned[when, life, honest[kind]])[rounds // 2 :].mean(axis=0)
+    said, late = (mixed @ grid)[rounds // 2 :], kind[rounds // 2 :]
+    reports = np.array([said[late == b].mean() for b in range(len(beliefs))])
+    return Learned(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(lives)), beliefs, reports)
 
 
-def attack_by_recordings(rule: Rule, confidence: ArrayLike, correct: ArrayLike, seed: int = 0) -> Delivered:
+def attack_by_recordings(rule: Rule, confidence: ArrayLike, correct: ArrayLike) -> Delivered:
     """Let agents that were recorded take the first seats; simulated honest ones, as often right as not, take the rest.
 
     `confidence` and `correct` are (tasks, agents), agents at most 5; a nan confidence counts as 0.
     """
     said, right = np.nan_to_num(np.asarray(confidence, float)), np.asarray(correct, float)
-    rng, empty = np.random.default_rng(seed), (len(said), AGENTS - said.shape[1])
+    rng, empty = np.random.default_rng(0), (len(said), AGENTS - said.shape[1])
     beliefs = rng.random(empty)
     reports = np.concatenate([said, beliefs], axis=1)
     graded = np.concatenate([right, rng.random(empty) < beliefs], axis=1)
@@ -174,27 +163,34 @@ def attack_by_recordings(rule: Rule, confidence: ArrayLike, correct: ArrayLike, 
 
 def scoreboard(rules: Mapping[str, Rule], confidence: ArrayLike, correct: ArrayLike) -> str:
     """Return a table, a column a rule: what each attacker made of it, and whether it held."""
-    lines = ["", "worst lie gains", "worst off if honest", "most paid for a task", "ships right, if honest",
-             "... below the best", "learner gains", "ships right, recorded", "paid, recorded"]  # fmt: skip
-    columns = [lines]
-    for name, rule in rules.items():
-        report, learned = attack_by_audit(rule), attack_by_learning(rule)
-        (shipped, lost), most, real = shortfall(rule), most_paid(rule), attack_by_recordings(rule, confidence, correct)
-        checks = [report.regret <= 1e-9, report.is_ir, most <= BUDGET + 1e-9, None, lost <= 0.005,
-                  learned.gain <= 2 * learned.standard_error + 1e-9]  # fmt: skip
-        cells = [*map(_short, (report.regret, report.worst_utility, most, shipped, lost)),
-                 f"{_short(learned.gain)} ± {_short(learned.standard_error)}",
-                 f"{_short(real.right)} ± {_short(real.right_error)}",
-                 f"{_short(real.paid)} ± {_short(real.paid_error)}"]  # fmt: skip
-        verdicts = ["" if held is None else "held" if held else "broken" for held in [*checks, None, None]]
-        columns.append([name, *(f"{cell}  {word:6}" for cell, word in zip(cells, verdicts, strict=True))])
-    widths = [max(map(len, column)) for column in columns]
-    rows = ([f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)] for row in zip(*columns, strict=True))
-    return "\n".join(f"{row[0].strip():{widths[0]}}  {'  '.join(row[1:])}".rstrip() for row in rows)
+    found = {name: _findings(rule, confidence, correct) for name, rule in rules.items()}
+    labels = ["", *dict.fromkeys(label for findings in found.values() for label in findings)]
+    columns = [[f"{label:{max(map(len, labels))}}" for label in labels]]
+    for name, findings in found.items():
+        verdicts = {None: "", True: "held", False: "broken"}
+        column = [name, *(f"{number}  {verdicts[held]:6}" for number, held in findings.values())]
+        columns.append([f"{cell:>{max(map(len, column))}}" for cell in column])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
-def _short(number: float) -> str:
-    return f"{round(number, 3) + 0.0:.3f}"  # never "-0.000"
+def _findings(rule: Rule, confidence: ArrayLike, correct: ArrayLike) -> dict[str, tuple[str, bool | None]]:
+    """What the attackers found, in words, and whether the rule held (None where nothing is asked of it)."""
+    report, (gain, error, *_), (shipped, lost) = attack_by_audit(rule), attack_by_learning(rule), shortfall(rule)
+    most, real = most_paid(rule), attack_by_recordings(rule, confidence, correct)
+    return {
+        "worst lie gains": (_short(report.regret), report.regret <= 1e-9),
+        "worst off if honest": (_short(report.worst_utility), report.is_ir),
+        "most paid for a task": (_short(most), most <= BUDGET + 1e-9),
+        "ships right, if honest": (_short(shipped), None),
+        "... below the best": (_short(lost), lost <= 0.005),
+        "learner gains": (_short(gain, error), gain <= 2 * error + 1e-9),
+        "ships right, recorded": (_short(real.right, real.right_error), None),
+        "paid, recorded": (_short(real.paid, real.paid_error), None),
+    }
+
+
+def _short(*numbers: float) -> str:
+    return " ± ".join(f"{round(number, 3) + 0.0:.3f}" for number in numbers)  # never "-0.000"
 
 
 def _chances(rule: Rule, reports: Floats) -> Floats:

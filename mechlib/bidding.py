@@ -21,9 +21,7 @@ import numpy as np
 
 from mechlib.roster import Agent
 
-__all__ = ["FRAMINGS", "GAMES", "PRICE", "VALUES", "bidder", "parse_bid", "parse_choice", "replies", "value_line"]
-
-#: The forty values that the models bid for: evenly spread over the credits from 1 to 99.
+#: The forty values that the models bid for, evenly spread over the credits from 1 to 99.
 VALUES: tuple[int, ...] = tuple(int(v) for v in np.round(np.linspace(1, 99, 40)))
 #: The posted price.
 PRICE = 50
@@ -49,7 +47,7 @@ GAMES: dict[str, str] = {
 _REASON = "First say in two short sentences what your bid decides and what you pay. Then give your bid."
 #: What is added to the rules. Each framing says something about the games that it holds.
 FRAMINGS: dict[str, dict[str, str]] = {
-    "plain": {},
+    "plain": dict.fromkeys(GAMES, ""),
     "explained": {
         "first": "If you bid your whole value, winning earns you nothing. A lower bid earns more when it wins, but "
         "wins less often. The best bid is clearly below your value.",
@@ -81,21 +79,17 @@ _NUMBER = re.compile(r"^\W*(-?\d[\d,]*\.?\d*)\W*$")
 def bidder(model: str, game: str, framing: str = "plain") -> Agent:
     """Return the agent that puts one model into one game, told about it in one way.
 
-    Raises
-    ------
-    ValueError
-        If there is no such game, or the framing says nothing about it.
+    A game that there is not, and a framing that says nothing about it, are ValueErrors.
     """
     if game not in GAMES:
         raise ValueError(f"game is {game!r}; it must be one of {', '.join(GAMES)}")
-    if framing not in FRAMINGS or (framing != "plain" and game not in FRAMINGS[framing]):
-        known = ", ".join(name for name, says in FRAMINGS.items() if name == "plain" or game in says)
+    if game not in FRAMINGS.get(framing, {}):
+        known = ", ".join(name for name, says in FRAMINGS.items() if game in says)
         raise ValueError(f"framing is {framing!r}; for the game {game!r} it must be one of {known}")
     form = _FORMS.get(game) or _FORMS.get(framing) or "Reply with one line and nothing else: BID: a number"
-    system = "\n".join(filter(None, (GAMES[game], FRAMINGS[framing].get(game, ""), form)))
-    if framing == "reasoned":
-        return Agent(f"{game} {framing}", model, system, max_tokens=100)
-    return Agent(f"{game} {framing}", model, system, () if game in _FORMS else _EXAMPLE, max_tokens=12)
+    system = "\n".join(filter(None, (GAMES[game], FRAMINGS[framing][game], form)))
+    examples = () if game in _FORMS or framing == "reasoned" else _EXAMPLE
+    return Agent(f"{game} {framing}", model, system, examples, max_tokens=100 if framing == "reasoned" else 12)
 
 
 async def replies(

@@ -1,7 +1,8 @@
 """How good stated confidence is: the parts of the Brier score, reliability by bins, and discrimination.
 
 `confidence` and `correct` are arrays of one shape, read as one flat sample; `correct` is 1 (True) for right, 0 for
-wrong. A pair whose confidence is `nan` (the agent abstained) is left out. All names are also in `mechlib.scoring`.
+wrong. A pair whose confidence is `nan` (the agent abstained) is left out. What leaves [0, 1], or does not match in
+shape, is a ValueError. The names are also in `mechlib.scoring`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
+def unit(name: str, value: ArrayLike, nan: bool = False) -> Array:
+    """Return an array of numbers in [0, 1]; where `nan` is allowed, it means an abstention."""
+    array = np.asarray(value, dtype=float)
+    wrong = ~((array >= 0) & (array <= 1)) & ~(nan & np.isnan(array))
+    if wrong.any():
+        hint = " (nan: abstained)" if nan else ""
+        raise ValueError(f"{name} must lie in [0, 1]{hint}, but holds {array[wrong].flat[0]}; clip or rescale it first")
+    return array
+
+
 def _sample(confidence: ArrayLike, correct: ArrayLike) -> tuple[Array, Array]:
-    c, y = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
+    c, y = unit("confidence", confidence, nan=True), np.asarray(correct, dtype=float)
     if c.shape != y.shape:
         raise ValueError(f"confidence {c.shape} and correct {y.shape} must have one shape; give one of each an answer")
     spoke = ~np.isnan(c)
-    c, y = c[spoke], y[spoke]
-    if c.size == 0:
+    if not spoke.any():
         raise ValueError("confidence must hold at least one number, but it is empty or all nan (abstained)")
-    for name, array in (("confidence", c), ("correct", y)):
-        if not ((array >= 0) & (array <= 1)).all():
-            raise ValueError(f"{name} must lie in [0, 1], but runs from {array.min()} to {array.max()}; rescale it")
-    return c, y
+    return c[spoke], unit("correct", y[spoke])
 
 
 class Brier(NamedTuple):
@@ -50,17 +57,15 @@ def brier_decomposition(confidence: ArrayLike, correct: ArrayLike) -> Brier:
     c, y = _sample(confidence, correct)
     level, group, count = np.unique(c, return_inverse=True, return_counts=True)
     hits = np.bincount(group, weights=y) / count
-    base, weight = y.mean(), count / y.size
-    within = np.mean((y - hits[group]) ** 2)  # what is left inside a group
-    resolution = float(weight @ (hits - base) ** 2)
-    return Brier(
-        float(np.mean((c - y) ** 2)), float(weight @ (level - hits) ** 2), resolution, float(within) + resolution
-    )
+    weight = count / y.size
+    within = float(np.mean((y - hits[group]) ** 2))  # what is left inside a group
+    resolution = float(weight @ (hits - y.mean()) ** 2)
+    return Brier(float(np.mean((c - y) ** 2)), float(weight @ (level - hits) ** 2), resolution, within + resolution)
 
 
-def wilson(successes: ArrayLike, trials: ArrayLike, z: float = 1.959963984540054) -> tuple[Array, Array]:
-    """Return the ends of Wilson's (1927) interval for a proportion; 95 % by default, `nan` without trials."""
-    k, n = np.asarray(successes, dtype=float), np.asarray(trials, dtype=float)
+def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[Array, Array]:
+    """Return the ends of Wilson's (1927) interval of 95 % for a proportion, `nan` without trials."""
+    k, n, z = np.asarray(successes, dtype=float), np.asarray(trials, dtype=float), 1.959963984540054
     if not ((k >= 0) & (k <= n)).all():
         raise ValueError("successes must lie between 0 and trials; did you swap the two?")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -86,7 +91,7 @@ class Reliability(NamedTuple):
 
     @property
     def calibration_error(self) -> float:
-        """The expected calibration error: the mean of ``|confidence - accuracy|`` over bins, weighted by count."""
+        """The expected calibration error, the mean of ``|confidence - accuracy|`` over bins, weighted by count."""
         full = self.counts > 0
         return float(np.average(np.abs(self.confidence - self.accuracy)[full], weights=self.counts[full]))
 
@@ -112,8 +117,8 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Re
 def auc(confidence: ArrayLike, correct: ArrayLike) -> float:
     """Return the chance that a right answer was stated with more confidence than a wrong one (ties count half).
 
-    The area under the ROC curve: 1/2 says that confidence carries no signal; `nan` where all
-    answers are right or all wrong.
+    The area under the ROC curve: 1/2 says that confidence carries no signal; `nan` where all answers are right or all
+    wrong.
     """
     c, y = _sample(confidence, correct)
     right, wrong = c[y > 0.5], np.sort(c[y <= 0.5])

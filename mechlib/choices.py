@@ -30,41 +30,30 @@ async def log_probabilities(
 
     Parameters
     ----------
-    client : anthropic.AsyncAnthropic
-        As `mechlib.llm.client` returns it.
-    model : str
-        A serving profile of the roster.
+    client, model
+        As `mechlib.llm.client` returns it; a serving profile of the roster.
     prompts : sequence of str
-        What the user asks, one call each.
+        What the user asks, one call each. One that was never recorded is a `mechlib.llm.MissingRecording`.
     choices : sequence of str
         Possible first tokens, for instance ``"ABCD"`` or ``("Yes", "No")``.
-    system : str
-    examples : sequence of (user, assistant) pairs
-
-    Raises
-    ------
-    mechlib.llm.MissingRecording
-        If a prompt was never recorded.
+    system, examples : str, sequence of (user, assistant) pairs
+        What stands before every prompt.
     """
+    names = [choice.casefold() for choice in choices]
     start = [{"role": "system", "content": system}] if system else []
     for user, assistant in examples:
         start += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
 
     async def one(prompt: str) -> list[float]:
-        """Return the log-probabilities of the choices after one prompt."""
+        """Return the probabilities of the choices after one prompt."""
         messages = [*start, {"role": "user", "content": prompt}]
         body = {"model": model, "messages": messages, "max_tokens": 1, "logprobs": True, "top_logprobs": 20}
         reply: Any = await client.post("/v1/chat/completions", body=body, cast_to=object)
-        return _mass(reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"], choices)
+        mass = dict.fromkeys(names, 0.0)
+        for token in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]:
+            if (text := str(token["token"]).strip().casefold()) in mass:
+                mass[text] += math.exp(float(token["logprob"]))
+        return [max(mass[name], _FLOOR) for name in names]
 
     mass = np.array(await asyncio.gather(*(one(prompt) for prompt in prompts))).reshape(len(prompts), len(choices))
     return np.asarray(np.log(mass / mass.sum(axis=1, keepdims=True)))
-
-
-def _mass(tokens: Sequence[dict[str, Any]], choices: Sequence[str]) -> list[float]:
-    mass = dict.fromkeys((choice.casefold() for choice in choices), 0.0)
-    for token in tokens:
-        text = str(token["token"]).strip().casefold()
-        if text in mass:
-            mass[text] += math.exp(float(token["logprob"]))
-    return [max(mass[choice.casefold()], _FLOOR) for choice in choices]

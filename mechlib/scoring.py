@@ -3,15 +3,13 @@
 Every rule has the signature ``rule(confidence, accuracy) -> score``, with arrays of one shape (..., n) or shapes that
 broadcast. `confidence` is the report, in [0, 1]; `accuracy` is what was found later, in [0, 1] (1: right, 0: wrong,
 between: graded). A score is paid TO the agent: more is better. A `nan` confidence is an abstention; it scores 0
-whatever its accuracy (`abstain_pays` sets another price). All rules but `second_report` score each entry alone; that
-one compares the agents, which are the last axis.
+whatever its accuracy (`abstain_pays` sets another price). All rules but `second_report` score each entry alone. What
+leaves [0, 1], or does not match in shape, is a ValueError.
 
 >>> float(quadratic(0.8, 1)), float(absolute(0.8, 1))
 (0.96, 0.8)
->>> is_proper(quadratic), is_proper(absolute)
-(True, False)
->>> float(best_report(absolute, 0.51))
-1.0
+>>> is_proper(quadratic), is_proper(absolute), float(best_report(absolute, 0.51))
+(True, False, 1.0)
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechlib.calibration import Brier, Reliability, auc, brier_decomposition, reliability, wilson
+from mechlib.calibration import Brier, Reliability, auc, brier_decomposition, reliability, unit, wilson
 
 __all__ = [
     "Brier", "Lie", "Reliability", "absolute", "abstain_pays", "auc", "best_report", "better_lie", "bounds",
@@ -34,30 +32,21 @@ Array = NDArray[np.float64]
 Rule = Callable[[Any, Any], Any]
 
 
-def _unit(name: str, value: ArrayLike, nan: bool = False) -> Array:
-    array = np.asarray(value, dtype=float)
-    wrong = ~((array >= 0) & (array <= 1)) & ~(nan & np.isnan(array))
-    if wrong.any():
-        hint = " (nan: abstained)" if nan else ""
-        raise ValueError(f"{name} must lie in [0, 1]{hint}, but holds {array[wrong].flat[0]}; clip or rescale it first")
-    return array
-
-
 def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Array, Array, NDArray[np.bool_]]:
-    c = _unit("confidence", confidence, nan=True)
+    c = unit("confidence", confidence, nan=True)
     try:
         c, a = np.broadcast_arrays(c, np.asarray(accuracy, dtype=float))
     except ValueError:
         shapes = f"{c.shape} and {np.shape(accuracy)}"
         raise ValueError(f"confidence and accuracy have shapes {shapes}; give one of each an agent") from None
     spoke = ~np.isnan(c)
-    return np.where(spoke, c, 0.0), _unit("accuracy", np.where(spoke, a, 0.0)), spoke
+    return np.where(spoke, c, 0.0), unit("accuracy", np.where(spoke, a, 0.0)), spoke
 
 
 def quadratic(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
-    """Score `a - (c - a)**2`: strictly proper; the best report is the mean of the accuracy (Brier 1950).
+    """Score `a - (c - a)**2`, within [-1, 1]: strictly proper; the best report is the mean accuracy (Brier 1950).
 
-    An honest agent that is right with probability p expects p**2. Scores lie in [-1, 1].
+    An honest agent that is right with probability p expects p**2.
     """
     c, a, spoke = _reports(confidence, accuracy)
     return np.where(spoke, a - (c - a) ** 2, 0.0)
@@ -139,13 +128,12 @@ def _evaluate(rule: Rule, c: Array, a: Array) -> Array:
 
 
 def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accuracies: ArrayLike | None = None) -> Array:
-    """Return what a report expects under a belief.
+    """Return what a report expects under a belief; an outcome of probability 0 counts 0, even if it scores -inf.
 
     Parameters
     ----------
     rule : rule(confidence, accuracy) -> score
-    confidence : array (...)
-        The report.
+    confidence : array (...), the report
     belief : array (...) or (..., m)
         The probability of being right; or, when `accuracies` is given, the probability of each of its m entries.
     accuracies : array (m,), optional
@@ -153,30 +141,24 @@ def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accurac
 
     Returns
     -------
-    array (...), the broadcast of `confidence` and `belief`. An outcome of probability 0 counts 0, even if it scores
-    -inf.
+    array (...), the broadcast of `confidence` and `belief`
     """
-    values = _unit("accuracies", [0.0, 1.0] if accuracies is None else accuracies)
-    p = _unit("belief", belief)
+    values = unit("accuracies", [0.0, 1.0] if accuracies is None else accuracies)
+    p = unit("belief", belief)
     if accuracies is None:
         p = np.stack([1 - p, p], axis=-1)
     elif p.shape[-1:] != values.shape or not np.allclose(p.sum(axis=-1), 1):
         raise ValueError(f"belief must be probabilities (..., {values.size}) that sum to 1, but has shape {p.shape}")
-    c = _unit("confidence", confidence)
-    scores = _evaluate(rule, c[..., None], values)
+    scores = _evaluate(rule, unit("confidence", confidence)[..., None], values)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(p > 0, p * scores, 0.0).sum(axis=-1))
 
 
-def best_report(rule: Rule, belief: ArrayLike, accuracies: ArrayLike | None = None) -> Array:
-    """Return the report in [0, 1] with the highest expected score, to about 2e-6; ties go to the lowest report.
-
-    `belief` and `accuracies` are as in `expected_score`; a graded belief (..., m) gives a report (...).
-    """
-    p = np.expand_dims(np.asarray(belief, dtype=float), -1 if accuracies is None else -2)
-    grid = np.linspace(0.0, 1.0, 1001)
+def best_report(rule: Rule, belief: ArrayLike) -> Array:
+    """Return the report in [0, 1] with the highest expected score, to about 2e-6; ties go to the lowest report."""
+    p, grid = np.asarray(belief, dtype=float)[..., None], np.linspace(0.0, 1.0, 1001)
     for step in (1e-3, 0.0):
-        value = expected_score(rule, grid, p, accuracies)
+        value = expected_score(rule, grid, p)
         first = np.argmax(value >= value.max(axis=-1, keepdims=True) - 1e-14, axis=-1)[..., None]
         best = np.take_along_axis(np.broadcast_to(grid, value.shape), first, axis=-1)
         grid = np.clip(best + step * np.linspace(-1.0, 1.0, 1001), 0.0, 1.0)
@@ -191,32 +173,32 @@ class Lie(NamedTuple):
     gain: float
 
 
-def better_lie(rule: Rule, points: int = 101, tolerance: float = 1e-12) -> Lie | None:
+def better_lie(rule: Rule) -> Lie | None:
     """Return the most profitable lie on a grid of beliefs and reports, or None when truth is strictly best throughout.
 
-    Accuracy is right or wrong. A tie is a lie that gains 0; ties in the gain go to the lowest belief, then report.
+    Answers are right or wrong. Ties in the gain go to the lowest belief, then report.
     """
-    grid = np.linspace(0.0, 1.0, points)
+    grid = np.linspace(0.0, 1.0, 101)
     value = expected_score(rule, grid, grid[:, None])  # row: belief, column: report
     with np.errstate(invalid="ignore"):
         gain = value - np.diagonal(value)[:, None]
     np.fill_diagonal(gain, -np.inf)
     belief, report = np.unravel_index(np.argmax(np.nan_to_num(gain, nan=0.0, neginf=-np.inf)), gain.shape)
     most = float(gain[belief, report])
-    return None if most < -tolerance else Lie(float(grid[belief]), float(grid[report]), max(0.0, most))
+    return None if most < -1e-12 else Lie(float(grid[belief]), float(grid[report]), max(0.0, most))
 
 
-def is_proper(rule: Rule, points: int = 101) -> bool:
-    """Return whether truth is strictly the best report at every belief on a grid (right or wrong answers)."""
-    return better_lie(rule, points) is None
+def is_proper(rule: Rule) -> bool:
+    """Return whether truth is strictly the best report at every belief on the grid of `better_lie`."""
+    return better_lie(rule) is None
 
 
-def bounds(rule: Rule, agents: int = 2, points: int = 11) -> tuple[float, float]:
+def bounds(rule: Rule, agents: int = 2) -> tuple[float, float]:
     """Return the lowest and highest score any agent can get on a grid of reports and accuracies that includes the ends.
 
     What a fixed budget must be scaled by, before the round. The logarithmic rule's lower bound is -inf.
     """
-    axes = np.meshgrid(*[np.linspace(0, 1, points)] * agents, *[np.array([0.0, 0.5, 1.0])] * agents, indexing="ij")
+    axes = np.meshgrid(*[np.linspace(0, 1, 11)] * agents, *[np.array([0.0, 0.5, 1.0])] * agents, indexing="ij")
     cells = np.stack([axis.ravel() for axis in axes], axis=-1)
     scores = np.asarray(rule(cells[:, :agents], cells[:, agents:]), dtype=float)
     return float(scores.min()), float(scores.max())

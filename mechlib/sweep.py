@@ -6,8 +6,8 @@ numbers do not depend on who computes what, or in which order.
 >>> def noisy(rng, mean, spread):
 ...     return rng.normal(mean, spread)
 >>> result = sweep(noisy, {"mean": [0.0, 1.0], "spread": [0.1, 0.2, 0.3]}, seed=1, repeats=50)
->>> result.values.shape, result.mean.shape, result.at(mean=1.0, spread=0.1).shape
-((2, 3, 50), (2, 3), (50,))
+>>> result.values.shape, result.mean.shape
+((2, 3, 50), (2, 3))
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,8 @@ Simulation = Callable[..., Any]
 class Sweep:
     """What a sweep found.
 
-    Attributes
-    ----------
-    grid : mapping of str to tuple
-        The settings that were tried, by name; their order is that of the leading axes of `values`.
-    values : ndarray, shape (settings of the first name, ..., repeats, ...)
-        What the simulation returned; trailing axes are those of one result.
+    `grid` holds the settings that were tried, by name; `values`, (settings of the first name, ..., repeats, ...), what
+    the simulation returned: trailing axes are those of one result.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
@@ -54,17 +51,6 @@ class Sweep:
             return np.full(self.mean.shape, np.nan)
         return np.asarray(self.values.std(axis=axis, ddof=1) / math.sqrt(repeats))
 
-    def at(self, **settings: Any) -> NDArray[np.float64]:
-        """Return the values at some of the settings, by name; a LookupError if the grid does not have them."""
-        index: list[Any] = []
-        for name, choices in self.grid.items():
-            if name in settings and settings[name] not in choices:
-                raise LookupError(f"{name} = {settings[name]!r} was not tried; there are {choices}")
-            index.append(choices.index(settings[name]) if name in settings else slice(None))
-        if unknown := settings.keys() - self.grid.keys():
-            raise LookupError(f"the grid has no {', '.join(sorted(unknown))}; it has {', '.join(self.grid)}")
-        return np.asarray(self.values[tuple(index)])
-
 
 def sweep(
     simulation: Simulation,
@@ -82,10 +68,8 @@ def sweep(
         throughout. For other processes it must be importable there: a function of a module, not of a notebook.
     grid : mapping of str to sequence
         The settings to try, by name.
-    seed : int
-        Of the whole sweep.
-    repeats : int
-        Independent runs of every setting, at least 1.
+    seed, repeats : int
+        Of the whole sweep; independent runs of every setting, at least 1.
     executor : concurrent.futures.Executor, optional
         Who computes: a `ProcessPoolExecutor`, or ``dask.distributed.Client(...).get_executor()``. The default is to
         compute here, one after the other, as a browser must. One job holds all repeats of a setting.
@@ -109,15 +93,15 @@ def sweep(
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}: it must be at least 1")
     settings = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
-    jobs = [(simulation, point, seed, number, repeats) for number, point in enumerate(settings)]
-    rows = [_job(*job) for job in jobs] if executor is None else _gather([executor.submit(_job, *job) for job in jobs])
+    spread = map if executor is None else executor.map
+    rows = list(spread(partial(_job, simulation, seed, repeats), range(len(settings)), settings))
     shapes = {row.shape for row in rows}
     if len(shapes) > 1:
         raise ValueError(f"simulation returned results of different shapes {sorted(s[1:] for s in shapes)}: return one")
     return Sweep(axes, np.stack(rows).reshape(*map(len, axes.values()), *rows[0].shape))
 
 
-def _job(simulation: Simulation, settings: dict[str, Any], seed: int, number: int, repeats: int) -> NDArray[np.float64]:
+def _job(simulation: Simulation, seed: int, repeats: int, number: int, settings: dict[str, Any]) -> NDArray[np.float64]:
     runs = []
     for repeat in range(repeats):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, repeat)))
@@ -127,12 +111,3 @@ def _job(simulation: Simulation, settings: dict[str, Any], seed: int, number: in
             error.add_note(f"while sweeping, at {settings}, repeat {repeat}")
             raise
     return np.stack(runs)
-
-
-def _gather(futures: Sequence[Future[NDArray[np.float64]]]) -> list[NDArray[np.float64]]:
-    try:
-        return [future.result() for future in futures]
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise

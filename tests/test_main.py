@@ -206,12 +206,12 @@ def test_models_are_fetched_by_the_roster_and_a_failure_is_one_line(
     assert "name one of tiny" in capsys.readouterr().err
 
 
-def test_serve_takes_names_and_threads(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, list[str], int]] = []
-    monkeypatch.setattr(models, "serve", lambda roster, names, threads: asked.append((roster.name, names, threads)))
+def test_serve_takes_names(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(models, "serve", lambda roster, names: asked.append((roster.name, names)))
     assert main(["serve", "--roster", "tiny"]) == 0
-    assert main(["serve", "--roster", "tiny", "--threads", "2", "tiny"]) == 0
-    assert asked == [("tiny", [], 1), ("tiny", ["tiny"], 2)]
+    assert main(["serve", "--roster", "tiny", "tiny"]) == 0
+    assert asked == [("tiny", []), ("tiny", ["tiny"])]
 
 
 def test_no_command_is_an_error_that_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -233,10 +233,10 @@ def test_a_server_at_temperature_zero_is_repeatable_and_ends_with_its_parent(
     monkeypatch.setitem(sys.modules, "xllamacpp", fake)
     parents = iter([10, 10, 1])
     monkeypatch.setattr(models.os, "getppid", lambda: next(parents))
-    models._child("w.gguf", "8101", temperature, "2")
+    models._child("w.gguf", "8101", temperature)
     assert made == [params] and next(parents, None) is None
     assert (params.model.path, params.port, params.hostnames) == ("w.gguf", 8101, ["127.0.0.1"])
-    assert params.cpuparams.n_threads == params.cpuparams_batch.n_threads == 2
+    assert params.cpuparams.n_threads == params.cpuparams_batch.n_threads == 1
     assert params.no_extra_bufts and params.flash_attn_type == "off"
     assert params.sampling.temp == float(temperature) and (params.sampling.seed == 0xFFFFFFFF) == fresh
 

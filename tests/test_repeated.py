@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mechlib.repeated import drifting, final_shading, learner, repeated_auction, repeated_reports
+from mechlib.repeated import drifting, repeated_auction, repeated_reports
 from mechlib.scoring import absolute, quadratic, second_report
 from mechlib.sweep import sweep
 
@@ -64,14 +64,9 @@ def test_never_forgetting_is_worst_when_skill_drifts_and_better_than_forgetting_
     assert fast[2] == fast.min() and never[2] > never[0] + 4 * found.standard_error[0, 1]
 
 
-def test_a_market_can_be_swept():
-    found = sweep(final_shading, {"price": ["first", "second"], "bidders": [2, 3]}, seed=0, repeats=2)
-    assert found.values.shape == (2, 2, 2) and (found.mean[1] > found.mean[0]).all()
-
-
 def test_what_cannot_be_played_is_refused():
     with pytest.raises(ValueError, match="kind is 'genius'"):
-        learner("genius", 3, 10, ())
+        repeated_reports(rng(), quadratic, "genius")
     with pytest.raises(ValueError, match="price is 'third'"):
         repeated_auction(rng(), "third")
     with pytest.raises(ValueError, match="a multiple of 10"):
