@@ -152,7 +152,7 @@ def bars(
     drawn, axes = _start(axes)
     table = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in values.items()}
     errors, alone = errors or {}, len(groups) == 1
-    width, size = (0.8, 11) if alone else (0.8 / len(table), 9)
+    width, size = 0.8 if alone else 0.8 / len(table), 11 if len(groups) * len(table) < 10 else 9
     for i, (name, heights) in enumerate(table.items()):
         spots = np.array([i]) if alone else np.arange(len(groups)) + (i - (len(table) - 1) / 2) * width
         half = np.asarray(errors.get(name, 0 * heights), dtype=float).reshape(-1, len(groups))
