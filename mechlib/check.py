@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def _folders() -> Iterator[Path]:
 
 
 def verdict(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge an answer. No exception of the learner's escapes: it is told with the input that raised it."""
+    """Judge an answer. Whatever it makes the checker raise is told as a sentence: see `_reason`."""
     if answer is None or answer is ...:
         return Verdict(False, f"not attempted yet. Define {exercise.ask.rstrip('.')}.")
     names = exercise.names()
@@ -94,32 +95,47 @@ def verdict(exercise: Exercise, answer: Any) -> Verdict:
             if problem is None and exercise.test:
                 problem = asserted(exercise.test, judged, names)
         except Exception as error:  # the learner's own code may raise anything
-            problem = f"{type(error).__name__}: {error}"
-            if isinstance(judged, _Watched) and error is judged.error:
-                problem = f"{judged.where} raised {problem}"
-            elif isinstance(error, ValueError):
-                problem = str(error)
-            problem = problem.rstrip(": .") + "."
+            problem = _reason(error, judged, exercise.ask.rstrip("."))
     if problem is None:
         return Verdict(True, f"right. {exercise.right}".rstrip())
-    return Verdict(False, f"not yet. {problem} {exercise.hint}".rstrip())
+    return Verdict(False, f"Not yet. {problem} {exercise.hint}".rstrip().replace(". your", ". Your"))
+
+
+def _reason(error: Exception, judged: Any, ask: str) -> str:
+    """Say whether the learner's function failed, on which input, or what it gave that the checker cannot read."""
+    given = show(judged)
+    if isinstance(judged, _Watched):
+        for cause in (error, error.__cause__):
+            if cause in judged.failures:
+                return f"{judged.failures[cause]} raised {type(cause).__name__}: {cause}".rstrip(": .") + "."
+        if judged.where != judged.name:
+            given = f"{judged.where} gave {show(judged.result)}, which"
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, ValueError) and frame.f_globals.get("__name__", "").startswith("mechlib."):
+        # a sentence of ours; what it says to those who call `audit` themselves is left out
+        said = str(error).partition("; for anything else")[0]
+        return f"{said[:1].upper()}{said[1:].rstrip('.')}. Give {ask}."
+    return f"{given} cannot be judged: it is not of the form that is asked for. Give {ask}."
 
 
 class _Watched:
-    """The learner's function, which remembers the input it was last called with."""
+    """The learner's function, which remembers its last call, what came out, and the inputs on which it failed."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function, updated=())
         self.where = self.name = show(function)
-        self.error: Exception | None = None
+        self.result: Any = None
+        self.failures: dict[BaseException, str] = {}
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        self.where = f"{self.name}({', '.join(map(show, args))})"
+        texts = (text if len(text) <= 50 else "..." for text in map(show, args))
+        self.where = f"{self.name}({', '.join(texts)})"
         try:
-            return self.__wrapped__(*args, **options)
+            self.result = self.__wrapped__(*args, **options)
         except Exception as error:
-            self.error = error
+            self.failures[error] = self.where
             raise
+        return self.result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["__wrapped__"], name)

@@ -99,12 +99,8 @@ def show(drawn: Figure, alt: str) -> None:
     display(Image(drawn, alt))  # type: ignore[no-untyped-call]
 
 
-def _start(axes: Axes | None, alt: str, **size: Any) -> tuple[Figure | None, Axes]:
-    if axes is not None:
-        return None, axes
-    if not alt.strip():
-        raise ValueError("alt is empty; say in a sentence what the figure shows")
-    return figure(**size)
+def _start(axes: Axes | None, **size: Any) -> tuple[Figure | None, Axes]:
+    return figure(**size) if axes is None else (None, axes)
 
 
 def _finish(drawn: Figure | None, axes: Axes, alt: str, names: Sequence[str], labels: Mapping[str, Any]) -> None:
@@ -129,7 +125,7 @@ def lines(
 
     `labels` are settings of matplotlib's axes: `title`, `xlabel`, `ylabel`, `ylim`, `xscale` and so on.
     """
-    drawn, axes = _start(axes, alt)
+    drawn, axes = _start(axes)
     for i, (name, y) in enumerate(series.items()):
         colour = COLOURS[i % len(COLOURS)]
         axes.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], label=name)
@@ -153,23 +149,19 @@ def bars(
 
     `errors`, by name: half-widths (g,), or (2, g) for distances below and above. Values are written on the bars' ends.
     """
-    drawn, axes = _start(axes, alt)
+    drawn, axes = _start(axes)
     table = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in values.items()}
-    alone, width = len(groups) == 1, 0.8 / (1 if len(groups) == 1 else len(table))
+    errors, alone = errors or {}, len(groups) == 1
+    width, size = 0.8 if alone else 0.8 / len(table), 11 if len(groups) * len(table) < 10 else 9
     for i, (name, heights) in enumerate(table.items()):
-        spots = np.array([float(i)]) if alone else np.arange(len(groups)) + (i - (len(table) - 1) / 2) * width
-        colour = COLOURS[i % len(COLOURS)]
-        axes.bar(spots, heights, width * 0.9, color=colour, label="" if alone else name)
-        below, above = np.zeros((2, len(groups)))
-        if errors and name in errors:
-            half = np.asarray(errors[name], dtype=float).reshape(-1, len(groups))
-            below, above = half[0], half[-1]
-            axes.errorbar(spots, heights, [below, above], fmt="none", ecolor=INK, capsize=4)
-        for x, y, low, high in zip(spots, heights, heights - below, heights + above, strict=True):
-            end, va = (high, "bottom") if y >= 0 else (low, "top")
-            axes.annotate(
-                f"{y:.3g}", (x, end), (0, 4 if y >= 0 else -4), textcoords="offset points", ha="center", va=va
-            )
+        spots = np.array([i]) if alone else np.arange(len(groups)) + (i - (len(table) - 1) / 2) * width
+        half = np.asarray(errors.get(name, 0 * heights), dtype=float).reshape(-1, len(groups))
+        look: Any = {"color": COLOURS[i % len(COLOURS)], "ecolor": INK, "capsize": 3, "label": "" if alone else name}
+        axes.bar(spots, heights, width * 0.9, yerr=half[[0, -1]] if name in errors else None, **look)
+        for x, y, low, high in zip(spots, heights, heights - half[0], heights + half[-1], strict=True):
+            end, gap, va = (high, 3, "bottom") if y >= 0 else (low, -3, "top")
+            style: Any = {"textcoords": "offset points", "ha": "center", "va": va, "fontsize": size}
+            axes.annotate(f"{y:.3g}", (x, end), (0, gap), **style)
     ticks = list(table) if alone else groups
     axes.set_xticks(range(len(ticks)), ticks)
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -180,26 +172,19 @@ def bars(
 def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str) -> None:
     """Draw stated confidence against the share that was right, with 95 % intervals, an axes a name.
 
-    The dashed line is calibration. A point's area grows with the answers in its bin, and the count stands beside it.
+    The dashed line is calibration. A point's area grows with the answers in its bin, and their count is written above.
     """
     drawn, grid = figure(columns=len(tables), width=min(3.0 * max(len(tables), 1.4), 9.6), height=3.4)
     for i, (axes, (name, table)) in enumerate(zip(np.atleast_1d(grid), tables.items(), strict=True)):
         full = table.counts > 0
-        x, y, colour = table.confidence[full], table.accuracy[full], COLOURS[i % len(COLOURS)]
+        x, y, counts, colour = table.confidence[full], table.accuracy[full], table.counts[full], COLOURS[i % 5]
         axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1)
         reach = np.abs([y - table.low[full], table.high[full] - y])
         axes.errorbar(x, y, reach, fmt="none", ecolor=colour, elinewidth=1.5)
-        axes.scatter(x, y, s=20 + 180 * table.counts[full] / table.counts.sum(), color=colour, marker=MARKERS[i % 5])
-        for count, *point in zip(table.counts[full], x, y, strict=True):
-            axes.annotate(
-                str(count),
-                point,
-                xytext=(7, -11 if point[1] > 0.08 else 3),
-                textcoords="offset points",
-                fontsize=9,
-                color=INK,
-            )
-        axes.set(xlim=(-0.05, 1.12), ylim=(-0.05, 1.05), title=name, xlabel="stated confidence")
+        axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=colour, marker=MARKERS[i % 5])
+        for spot, count in zip(x, counts, strict=True):
+            axes.text(spot, 1.1, count, ha="center", va="center", fontsize=8)
+        axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.17), title=name, xlabel="stated confidence")
     np.atleast_1d(grid)[0].set_ylabel("share right")
     show(drawn, alt)
 
@@ -210,14 +195,18 @@ def heat(
     columns: Sequence[str],
     *,
     digits: int = 2,
+    limits: tuple[float, float] | None = None,
     alt: str = "",
     axes: Axes | None = None,
     **labels: Any,
 ) -> None:
-    """Draw a table (rows, columns) as shaded cells with their numbers written in; nan cells stay empty."""
+    """Draw a table (rows, columns) as shaded cells with their numbers written in; nan cells stay empty.
+
+    The shades run between `limits`, or from the table's least number to its greatest.
+    """
     cells = np.asarray(table, dtype=float)
-    drawn, axes = _start(axes, alt, width=max(4.0, 1.5 + 0.9 * len(columns)), height=max(2.4, 1.2 + 0.5 * len(rows)))
-    low, high = float(np.nanmin(cells)), float(np.nanmax(cells))
+    drawn, axes = _start(axes, width=max(4.0, 1.5 + 0.9 * len(columns)), height=max(2.4, 1.2 + 0.5 * len(rows)))
+    low, high = limits or (np.nanmin(cells), np.nanmax(cells))
     axes.imshow(cells, cmap="cividis", aspect="auto", vmin=low, vmax=high)
     for (i, j), value in np.ndenumerate(cells):
         if not np.isnan(value):
@@ -243,24 +232,16 @@ def graph(
 
     `texts` are written on the edges, such as costs or "costs 3, is paid 5".
     """
-    drawn, axes = _start(axes, alt)
+    drawn, axes = _start(axes)
     for i, (tail, head) in enumerate(edges):
         (x0, y0), (x1, y1) = positions[tail], positions[head]
-        chosen = i in path
-        axes.plot([x0, x1], [y0, y1], color=COLOURS[1] if chosen else INK, linewidth=3.5 if chosen else 1.2, zorder=1)
-        if i < len(texts):
-            lean = (y1 - y0) * (1 if x1 >= x0 else -1)  # the text goes above the line, on the side it leans away from
-            side = "center" if lean == 0 else "right" if lean > 0 and x0 != x1 else "left"
-            axes.annotate(
-                texts[i],
-                ((x0 + x1) / 2, (y0 + y1) / 2),
-                ({"right": -5, "center": 0, "left": 5}[side], 4 if x0 != x1 else 0),
-                textcoords="offset points",
-                ha=side,
-                va="bottom",
-                color=COLOURS[1] if chosen else INK,
-                fontsize=10,
-            )
+        colour, thick = (COLOURS[1], 3.5) if i in path else (INK, 1.2)
+        axes.plot([x0, x1], [y0, y1], color=colour, linewidth=thick, zorder=1)
+        if i < len(texts):  # above the line, on the side it leans away from
+            lean = int(np.sign((x1 - x0) * (y1 - y0))) if x0 != x1 else -1
+            side, middle = ("center", "right", "left")[lean], ((x0 + x1) / 2, (y0 + y1) / 2)
+            style: Any = {"textcoords": "offset points", "ha": side, "va": "bottom", "fontsize": 10}
+            axes.annotate(texts[i], middle, (-5 * lean, 4 * (x0 != x1)), color=colour, **style)
     for node, (x, y) in positions.items():
         axes.scatter([x], [y], s=520, color=COLOURS[0], zorder=2)
         axes.text(x, y, str(node), color="white", ha="center", va="center", fontweight="bold", zorder=3)

@@ -1,9 +1,11 @@
 """Figures: every one has a text, a look that reads on white and on black, and draws the numbers it was given."""
 
 import io
+import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +31,14 @@ def contrast(one, other):
 def test_lines_and_text_can_be_read_on_a_white_page_and_on_a_dark_one(page):
     assert all(contrast(colour, page) >= 3 for colour in plots.COLOURS)
     assert contrast(plots.INK, page) >= 4.3  # no colour has 4.5 on both
+
+
+@pytest.mark.parametrize(("theme", "page"), [("", "#ffffff"), ('="dark"', "#121212")])
+def test_the_book_moves_the_text_away_from_the_page_s_own_colour(theme, page):
+    css = (Path(__file__).parents[1] / "book" / "assets" / "course.css").read_text()
+    found = re.search(rf"html\[data-theme{theme}\] [^{{]*cell_output img[^{{]*{{[^}}]*brightness\(([\d.]+)\)", css)
+    shades = [round(float(found[1]) * int(plots.INK[i : i + 2], 16)) for i in (1, 3, 5)]
+    assert contrast("#{:02x}{:02x}{:02x}".format(*shades), page) >= 5.5
 
 
 @pytest.fixture
@@ -107,10 +117,26 @@ def test_a_reliability_diagram_for_each_agent(shown):
     assert [image.alt for image in shown] == ["Two agents.", "One agent."]
 
 
+def test_a_bin_s_count_stands_above_the_axis_and_on_no_marker(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: drawn.append(figure))
+    table = reliability([0.5, 0.5, 0.9], [1, 0, 1], 5)
+    plots.reliability_diagram({"a": table}, alt="One agent.")
+    texts = drawn[0].axes[0].texts
+    assert [text.get_text() for text in texts] == ["2", "1"]
+    assert [text.get_position() for text in texts] == [(0.5, 1.1), (0.9, 1.1)]
+
+
 def test_a_heat_map_writes_its_numbers_and_leaves_gaps_empty():
     _, axes = plots.figure()
     plots.heat([[0.0, 1.0], [np.nan, 0.25]], ["a", "b"], ["x", "y"], axes=axes)
     assert [text.get_text() for text in axes.texts] == ["0.00", "1.00", "0.25"]
+
+
+def test_heat_maps_can_share_one_scale():
+    _, axes = plots.figure()
+    plots.heat([[0.2, 0.4]], ["a"], ["x", "y"], limits=(0, 1), axes=axes)
+    assert axes.images[0].get_clim() == (0, 1)
 
 
 def test_a_network_marks_the_path():
