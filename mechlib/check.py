@@ -6,7 +6,7 @@ marked \* are Python: an expression, or statements that define `answer`. They se
 
     ["02-a"]
     kind = "number"                   # number, choice, values, function, audit, proper or property
-    ask = "`payment`, what A pays"    # shown as: not attempted yet. Define `payment`, what A pays.
+    ask = "`payment`, what A pays"    # shown as: Not attempted yet. Define `payment`, what A pays.
     setup = "from mechlib.vcg import vcg"                 # * statements, run first
     expected = "vcg([[5, 0], [0, 6]]).payments[0]"        # * better computed than typed
     near = [{value = "5", say = "That is A's value; what do the others lose through A?"}]    # * optional
@@ -85,7 +85,7 @@ def _folders() -> Iterator[Path]:
 def verdict(exercise: Exercise, answer: Any) -> Verdict:
     """Judge an answer. Whatever it makes the checker raise is told as a sentence: see `_reason`."""
     if answer is None or answer is ...:
-        return Verdict(False, f"not attempted yet. Define {exercise.ask.rstrip('.')}.")
+        return Verdict(False, f"Not attempted yet. Define {exercise.ask.rstrip('.')}.")
     names = exercise.names()
     judged = _Watched(answer) if callable(answer) and not isinstance(answer, type) else answer
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -97,7 +97,7 @@ def verdict(exercise: Exercise, answer: Any) -> Verdict:
         except Exception as error:  # the learner's own code may raise anything
             problem = _reason(error, judged, exercise.ask.rstrip("."))
     if problem is None:
-        return Verdict(True, f"right. {exercise.right}".rstrip())
+        return Verdict(True, f"Right. {exercise.right}".rstrip())
     return Verdict(False, f"Not yet. {problem} {exercise.hint}".rstrip().replace(". your", ". Your"))
 
 

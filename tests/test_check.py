@@ -12,7 +12,7 @@ from mechlib.scoring import absolute, quadratic
 
 def told(exercise, answer):
     judged = verdict(exercise, answer)
-    assert judged.right == judged.message.startswith("right")
+    assert judged.right == judged.message.startswith("Right")
     return judged.message
 
 
@@ -24,10 +24,10 @@ NUMBER = Exercise(
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (0.5, "right."),
-        (np.float64(0.5 + 1e-9), "right."),
-        (None, "not attempted yet. Define `x`, a half."),
-        (..., "not attempted yet. Define `x`, a half."),
+        (0.5, "Right."),
+        (np.float64(0.5 + 1e-9), "Right."),
+        (None, "Not attempted yet. Define `x`, a half."),
+        (..., "Not attempted yet. Define `x`, a half."),
         (0.6, "Not yet. 0.6 is too high. Halve 1."),
         (0.4, "Not yet. 0.4 is too low. Halve 1."),
         (2, "Not yet. Upside down. Halve 1."),
@@ -44,7 +44,7 @@ def test_an_infinite_number_can_be_expected():
 
 def test_a_choice_says_why_not():
     exercise = Exercise("choice", "`why`", key="b", say={"a": "That is the first price."}, right="Vickrey.")
-    assert told(exercise, "B ") == "right. Vickrey."
+    assert told(exercise, "B ") == "Right. Vickrey."
     assert told(exercise, "a") == "Not yet. That is the first price."
     assert told(exercise, "z") == "Not yet. 'z' is none of the options a, b."
 
@@ -53,12 +53,12 @@ def test_values_say_what_was_given_and_what_was_expected():
     exercise = Exercise(
         "values", "`prices`", expected="np.array([4, 1])", near=[{"value": "[5, 2]", "say": "Those are bids."}]
     )
-    assert told(exercise, [4, 1]) == "right."
+    assert told(exercise, [4, 1]) == "Right."
     assert told(exercise, [4, 2]) == "Not yet. You gave [4, 2], expected [4, 1]."
     assert told(exercise, [4, 1, 0]) == "Not yet. You gave [4, 1, 0], of shape (3,); expected shape (2,)."
     assert told(exercise, [5, 2]) == "Not yet. Those are bids."
     assert told(exercise, "four") == "Not yet. You gave 'four', expected [4, 1]."
-    assert told(Exercise("values", "x", expected="{1, 2}"), {2, 1}) == "right."
+    assert told(Exercise("values", "x", expected="{1, 2}"), {2, 1}) == "Right."
 
 
 RULE = Exercise(
@@ -76,7 +76,7 @@ def overcharge(bids):
 
 
 def test_a_function_is_told_the_input_on_which_it_differs():
-    assert told(RULE, second_price) == "right."
+    assert told(RULE, second_price) == "Right."
     problem = told(RULE, overcharge)
     assert "overcharge([2, 5]) gave [0, 5], expected [0, 2] (payments)." in problem
     assert "Your function([3, 1]) gave None (does it end in `return`?)" in told(RULE, lambda bids: (None, None))
@@ -106,7 +106,7 @@ AUCTION = Exercise(
 
 
 def test_an_audited_mechanism_is_told_the_witness():
-    assert told(AUCTION, second_price) == "right."
+    assert told(AUCTION, second_price) == "Right."
     problem = told(AUCTION, first_price)
     assert "It is not truthful: agent 0, worth" in problem and "by reporting" in problem
     assert told(AUCTION, 1).startswith("Not yet. Give a mechanism")
@@ -119,7 +119,7 @@ def test_each_property_that_fails_is_named():
     assert "not individually rational: an honest agent ends with -1" in told(AUCTION, shifted(1))
     assert "runs a deficit of 2" in told(AUCTION, shifted(-1))
     assert (
-        told(AUCTION, lambda bids: (np.zeros_like(bids), np.zeros_like(bids))) == "right."
+        told(AUCTION, lambda bids: (np.zeros_like(bids), np.zeros_like(bids))) == "Right."
     )  # efficient as far as it goes
     balanced = Exercise("audit", "`rule`", types="np.arange(3)", options={"n": "2"}, wants=["balanced"])
     assert "must sum to 0, but run from 0 to 2" in told(balanced, second_price)
@@ -131,7 +131,7 @@ def test_each_property_that_fails_is_named():
 def test_a_prior_makes_it_a_bayesian_audit():
     options = {"n": "2", "prior": "np.full(3, 1 / 3)"}
     exercise = Exercise("audit", "`rule`", types="np.arange(3)", options=options, wants=["bic"])
-    assert told(exercise, second_price) == "right."
+    assert told(exercise, second_price) == "Right."
     assert "not truthful on average" in told(exercise, first_price)
 
 
@@ -179,7 +179,7 @@ PROPER = Exercise("proper", "`rule`")
 
 
 def test_a_scoring_rule_is_told_the_belief_and_the_better_lie():
-    assert told(PROPER, quadratic) == "right."
+    assert told(PROPER, quadratic) == "Right."
     assert "at belief 0.25, reporting 0 expects 0.125 more than the truth" in told(PROPER, absolute)
     assert "at belief 0, reporting 0.01 expects as much as the truth" in told(PROPER, lambda c, a: 1)
     assert told(PROPER, 0.5).startswith("Not yet. Give a rule")
@@ -191,7 +191,7 @@ def test_a_property_is_any_assertion():
     exercise = Exercise(
         "property", "`shares`", test="assert sum(answer) == 1, f'They sum to {sum(answer)}.'\nassert answer[0]"
     )
-    assert told(exercise, [0.5, 0.5]) == "right."
+    assert told(exercise, [0.5, 0.5]) == "Right."
     assert told(exercise, [1, 1]) == "Not yet. They sum to 2."
     assert told(exercise, [0, 1]) == "Not yet. It does not pass the test."
     assert told(exercise, 3).startswith("Not yet. 3 cannot be judged")
@@ -221,7 +221,7 @@ def test_check_prints_one_line_and_finds_the_table_beside_or_above_the_notebook(
     for folder in (tmp_path, tmp_path / "notebooks"):
         monkeypatch.chdir(folder)
         assert check("77-a", 1) is None
-        assert capsys.readouterr().out == "77-a: right.\n"
+        assert capsys.readouterr().out == "77-a: Right.\n"
 
 
 def test_an_unknown_exercise_is_an_error_that_lists_the_known_ones(tmp_path, monkeypatch):

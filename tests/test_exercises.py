@@ -51,8 +51,8 @@ def test_every_exercise_has_a_stub_that_runs_and_a_solution_that_is_right(name):
     call = f'check("{name}"'
     stubs = [text for tags, source, text in found if call in source and "solution" not in tags]
     solutions = [text for tags, source, text in found if call in source and "solution" in tags]
-    assert len(stubs) == 1 and f"{name}: not attempted yet." in stubs[0]
-    assert len(solutions) == 1 and f"{name}: right." in solutions[0]
+    assert len(stubs) == 1 and f"{name}: Not attempted yet." in stubs[0]
+    assert len(solutions) == 1 and f"{name}: Right." in solutions[0]
 
 
 def test_every_check_in_a_notebook_has_its_table():
