@@ -38,10 +38,7 @@ def vickrey(bids: ArrayLike, units: int = 1, reserve: float = 0.0) -> Outcome:
 
 
 def all_pay(bids: ArrayLike) -> Outcome:
-    """Give one item to the highest bidder and charge EVERY bidder the own bid, as effort in a contest is spent.
-
-    Parameters, result and errors are those of `first_price`.
-    """
+    """Give one item to the highest bidder, but EVERY bidder pays the own bid. The rest is as in `first_price`."""
     array, won, _ = _sold(bids, 1, 0.0)
     return Outcome(won, array.copy())
 

@@ -209,6 +209,9 @@ def _shortfall(honest: list[int], sizes: list[int], table: Callable[[Slab], Any]
         else:
             best = np.array([max(float(welfare(kind, option)) for option in options) for kind in rows])
             own = np.array([float(welfare(*pair)) for pair in zip(rows, _listed(outcomes), strict=True)])
+        if feasible is not None and (own - best).max() > 1e-9 * np.abs(own).max():
+            raise ValueError("the rule hands out more than is feasible: for some types it is worth more than anything "
+                             "that feasible= lists, which must be all that can be done")
         lost = max(lost, float((best - own).max()))
     return lost, f"among the {len(options):,} allocations that {which}"
 

@@ -10,7 +10,6 @@ WORDS = {True: "yes", False: "NO", None: "not checked"}
 
 class Witness(NamedTuple):
     """The most profitable lie: `types` holds the agent's true one, and the others' reports (Bayes: None for each)."""
-
     agent: int
     types: tuple[Any, ...]
     lie: Any
@@ -20,7 +19,6 @@ class Witness(NamedTuple):
 @dataclass(frozen=True, repr=False)
 class Audit:
     """The verdict on a rule; printed, it reads as sentences, and a notebook shows a table."""
-
     rule: str  #: the rule's name
     kind: Literal["dominant", "Bayes", "sampled"]  #: any reports of the others; their truth, under a prior; a sample
     agents: int  #: how many agents there are

@@ -219,6 +219,11 @@ def test_welfare_and_feasible_outcomes_are_the_callers_to_choose():
     assert audit(lambda bids: (np.eye(3)[0], np.zeros(3)), GRID, n=3, feasible=np.eye(3)).welfare_lost == 4
 
 
+def test_a_rule_that_gives_away_more_than_is_feasible_is_refused():
+    with pytest.raises(ValueError, match="more than is feasible"):
+        audit(lambda bids: (np.ones(3), np.zeros(3)), GRID, n=3, feasible=np.eye(3))
+
+
 def test_an_infinite_payment_to_a_bridge_is_no_profitable_lie():
     found = audit(lambda costs: vcg_path([(0, 1)], costs, 0, 1), [1, 2], n=1,
                   utility=lambda i, cost, path: path.payments[0] - cost)

@@ -139,7 +139,7 @@ def test_a_mechanism_that_raises_is_told_on_which_reports():
     def broken(bids):
         raise RuntimeError("no idea")
 
-    assert told(AUCTION, broken) == "Not yet. broken([0, 0]) raised RuntimeError: no idea."
+    assert told(AUCTION, broken) == "Not yet. broken([3, 1]) raised RuntimeError: no idea."
 
 
 def test_an_answer_of_the_wrong_form_is_told_so_and_not_shown_an_exception():
@@ -150,7 +150,7 @@ def test_an_answer_of_the_wrong_form_is_told_so_and_not_shown_an_exception():
         "audit", "`hire(bids)`, two arrays", types="[1, 2]", options={"n": "2", "utility": "lambda i, t, o: o[1][i]"}
     )
     wrong = "which cannot be judged: it is not of the form that is asked for. Give `hire(bids)`, two arrays."
-    assert told(pairs, four) == f"Not yet. four([2, 2]) gave 4, {wrong}"
+    assert told(pairs, four) == f"Not yet. four([1, 1]) gave 4, {wrong}"
     assert (
         told(AUCTION, four)
         == "Not yet. The rule returned 4: it must be an Outcome or a pair (allocation, payments). Give `rule`."
