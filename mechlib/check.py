@@ -113,7 +113,7 @@ def _reason(error: Exception, judged: Any, ask: str) -> str:
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if isinstance(error, ValueError) and frame.f_globals.get("__name__", "").startswith("mechlib."):
         # a sentence of ours; what it says to those who call `audit` themselves is left out
-        said = str(error).partition("; for anything else")[0]
+        said = str(error).partition(". For anything else")[0]
         return f"{said[:1].upper()}{said[1:].rstrip('.')}. Give {ask}."
     return f"{given} cannot be judged: it is not of the form that is asked for. Give {ask}."
 
