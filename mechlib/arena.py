@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mechlib.audit import audit
 from mechlib.audit_report import Audit
-from mechlib.learn import Hedge
+from mechlib.learn import softmax
 from mechlib.outcome import Outcome
 
 AGENTS, SLOT, BUDGET = 5, 0.05, 1.0
@@ -136,9 +136,7 @@ def attack_by_learning(rule: Rule, rounds: int = 1000, lives: int = 20) -> Learn
     honest = np.abs(grid - beliefs[:, None]).argmin(axis=1)
     past = np.zeros((rounds + 1, lives, len(beliefs), len(grid)))  # what it saw before each round, by belief
     past[when + 1, life, kind] = scaled
-    learner = Hedge(len(grid), rate=1.0, replicas=kind.shape)
-    learner.totals += past.cumsum(axis=0)[when, life, kind]
-    mixed = learner.probabilities
+    mixed = softmax(past.cumsum(axis=0)[when, life, kind])
     gains = ((mixed * earned).sum(axis=-1) - earned[when, life, honest[kind]])[rounds // 2 :].mean(axis=0)
     said, late = (mixed @ grid)[rounds // 2 :], kind[rounds // 2 :]
     reports = np.array([said[late == b].mean() for b in range(len(beliefs))])

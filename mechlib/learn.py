@@ -36,7 +36,8 @@ def _draw(probabilities: Array, rng: np.random.Generator) -> Indices:
     return np.asarray((rng.random(edges.shape[:-1])[..., None] * edges[..., -1:] >= edges).sum(axis=-1))
 
 
-def _softmax(scores: Array) -> Array:
+def softmax(scores: Array) -> Array:
+    """Return weights in proportion to exp(scores), (..., k), that sum to 1: Hedge at the rate 1."""
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
@@ -55,8 +56,8 @@ class Hedge:
 
     Attributes
     ----------
-    totals : array (..., k)
-        What each action would have earned so far.
+    totals, probabilities : array (..., k)
+        What each action would have earned so far, and the chance with which it is chosen next.
     """
 
     def __init__(self, actions: int, rate: float, replicas: tuple[int, ...] = ()) -> None:
@@ -64,16 +65,12 @@ class Hedge:
             raise ValueError(f"actions and rate must be positive, but are {actions} and {rate}; see Hedge.best_rate")
         self.rate = rate
         self.totals: Array = np.zeros((*replicas, actions))
+        self.probabilities = softmax(self.totals)
 
     @staticmethod
     def best_rate(actions: int, rounds: int) -> float:
         """Return the rate with the smallest regret bound over `rounds` rounds: ``sqrt(8 ln(k) / T)``."""
         return float(np.sqrt(8 * np.log(actions) / rounds))
-
-    @property
-    def probabilities(self) -> Array:
-        """The chance of each action, (..., k)."""
-        return _softmax(self.rate * self.totals)
 
     def choose(self, rng: np.random.Generator) -> Indices:
         """Draw an action for each replica, (...)."""
@@ -82,6 +79,7 @@ class Hedge:
     def update(self, payoffs: ArrayLike) -> None:
         """Learn what every action would have earned in this round, (..., k) or (k,) for all replicas."""
         self.totals += _payoffs(payoffs)
+        self.probabilities = softmax(self.rate * self.totals)
 
 
 class Exp3:
@@ -103,12 +101,7 @@ class Exp3:
             raise ValueError(f"actions must be positive and explore in (0, 1], but are {actions} and {explore}")
         self.explore = explore
         self.totals: Array = np.zeros((*replicas, actions))
-
-    @property
-    def probabilities(self) -> Array:
-        """The chance of each action, (..., k)."""
-        share = self.explore / self.totals.shape[-1]
-        return np.asarray((1 - self.explore) * _softmax(share * self.totals) + share)
+        self.probabilities = softmax(self.totals)
 
     def choose(self, rng: np.random.Generator) -> Indices:
         """Draw an action for each replica, (...)."""
@@ -118,6 +111,8 @@ class Exp3:
         """Learn what the chosen actions (...) earned (...)."""
         hit = np.arange(self.totals.shape[-1]) == np.asarray(actions)[..., None]
         self.totals += np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities, 0.0)
+        share = self.explore / self.totals.shape[-1]
+        self.probabilities = (1 - self.explore) * softmax(share * self.totals) + share
 
 
 def replicator(
