@@ -55,6 +55,7 @@ def client(
     tape = cassette if isinstance(cassette, Cassette) else Cassette(cassette, mode, roster)
     if tape.mode == "replay":
         options.setdefault("http_client", anthropic.DefaultAsyncHttpxClient(transport=httpx2.MockTransport(_refuse)))
+        options.setdefault("open_telemetry", False)  # nothing is sent, so there is nothing to trace
     options.setdefault("api_key", os.environ.get("ANTHROPIC_API_KEY") or "not-needed")
     options.setdefault("timeout", 600.0)
     return anthropic.AsyncAnthropic(middleware=[tape], **options)
@@ -103,15 +104,14 @@ class Cassette(anthropic.Middleware):
             raise TypeError("a cassette does not hold streams: ask with stream=False")
         headers = dict(request.headers)
         sample = int(str(headers.pop(SAMPLE, 0)))
-        body = json.loads(json.dumps(request.json))
-        entry_key = key(request.method, request.url, body, sample)
+        entry_key = key(request.method, request.url, request.json, sample)
         alone = asyncio.Lock()  # equal calls share one recording; live, each is made for itself
         async with alone if self.mode == "live" else self._locks.setdefault(entry_key, alone):
             entry = self.entries.get(entry_key) if self.mode != "live" else None
             if entry is None and self.mode == "replay":
-                raise MissingRecording(_missing(self.path, body))
+                raise MissingRecording(_missing(self.path, request.json or {}))
             if entry is None:
-                called = await self._call(request.copy(headers=headers), call_next, entry_key, body, sample)
+                called = await self._call(request.copy(headers=headers), call_next, entry_key, sample)
                 if isinstance(called, AsyncAPIResponse):
                     return called  # an error status: the SDK retries it or raises its own exception
                 entry = called
@@ -119,8 +119,9 @@ class Cassette(anthropic.Middleware):
         return cast(AsyncAPIResponse[Any], _value(request.cast_to, entry))
 
     async def _call(
-        self, request: APIRequest, call_next: AsyncCallNext, entry_key: str, body: Any, sample: int
+        self, request: APIRequest, call_next: AsyncCallNext, entry_key: str, sample: int
     ) -> dict[str, Any] | AsyncAPIResponse[Any]:
+        body = json.loads(json.dumps(request.json))
         if not isinstance(self.roster, Roster):
             self.roster = Roster.load(self.roster)
         model = self.roster.models.get(str(body.get("model")))
