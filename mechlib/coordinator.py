@@ -38,70 +38,44 @@ T = TypeVar("T")
 class Coordinator:
     """Runs rounds and keeps the books.
 
+    Raises a ValueError if names repeat, a number is out of range, or the rule has no finite bound.
+
     Parameters
     ----------
-    agents : sequence of Agent
-        Distinct names.
-    judge : Agent
-        The grading persona. With ``graders="validator"`` it marks every answer by its own model; with ``"peers"`` each
-        agent marks the others' answers, by its own model under this persona, and never its own.
+    agents, judge : sequence of Agent, Agent
+        Distinct names; and the grading persona. With ``graders="validator"`` it marks every answer by its own model;
+        with ``"peers"`` each agent marks the others' answers, by its own model under this persona, and never its own.
     rule : callable
         ``rule(confidence (n,), accuracy (n,)) -> scores (n,)``, bounded; a NaN confidence is an abstention or a fault.
-    ledger : Ledger
-    budget : int
-        Minor units that a round may pay out, at most.
-    client : anthropic.AsyncAnthropic
-    roster : Roster, optional
-        For the price of each call, in millionths of its currency; without it calls are free.
+    ledger, budget : Ledger, int
+        Where everything is written, and the minor units that a round may pay out, at most.
+    client, roster : anthropic.AsyncAnthropic, Roster, optional
+        Who is called, and the price of each call, in millionths of the roster's currency; without it calls are free.
     graders : {"validator", "peers"}
     choose : {"grade", "report", "impartial"}
         Which answer is passed on: the best marked (after centring each grader's marks, so that a harsh one gains
         nothing), the one with the highest stated confidence, or by `select_impartially` (peers only).
     settle : {"grade", "key"}
         What counts as accuracy in the rule: the mean mark, or the task's key.
-    team_size : int, optional
-        How many agents get each task; by default all.
-    exploration : float
-        Probability that a place in the team is drawn at random and not by reputation; > 0 keeps everyone reachable.
-    discount : float
-        Of reputation, a discounted mean of scores.
-    newcomer : float
-        Reputation of an agent without scores.
-    grading_share : float
-        Part of the budget kept for the graders.
-    timeout : float
-        Seconds that one call may take.
+    team_size, exploration : int, float, optional
+        How many agents get each task, by default all; and the probability that a place in the team is drawn at random
+        and not by reputation: > 0 keeps everyone reachable.
+    discount, newcomer : float
+        Of reputation, a discounted mean of scores; and the reputation of an agent without scores.
+    grading_share, timeout : float
+        Part of the budget kept for the graders; and the seconds that one call may take.
     strategies : mapping of str to callable, optional
         What an agent makes of its model's reply before it hands it in: a simulated manipulation, by agent name.
     seed : int
-
-    Raises
-    ------
-    ValueError
-        If names repeat, a number is out of range, or the rule has no finite bound.
     """
 
     def __init__(
-        self,
-        agents: Sequence[Agent],
-        judge: Agent,
-        rule: Rule,
-        ledger: Ledger,
-        budget: int,
-        *,
-        client: anthropic.AsyncAnthropic,
-        roster: Roster | None = None,
-        graders: Literal["validator", "peers"] = "validator",
-        choose: Literal["grade", "report", "impartial"] = "grade",
-        settle: Literal["grade", "key"] = "grade",
-        team_size: int | None = None,
-        exploration: float = 0.1,
-        discount: float = 0.95,
-        newcomer: float = 1.0,
-        grading_share: float = 0.1,
-        timeout: float = 60.0,
-        strategies: Mapping[str, Strategy] | None = None,
-        seed: int = 0,
+        self, agents: Sequence[Agent], judge: Agent, rule: Rule, ledger: Ledger, budget: int, *,
+        client: anthropic.AsyncAnthropic, roster: Roster | None = None,
+        graders: Literal["validator", "peers"] = "validator", choose: Literal["grade", "report", "impartial"] = "grade",
+        settle: Literal["grade", "key"] = "grade", team_size: int | None = None, exploration: float = 0.1,
+        discount: float = 0.95, newcomer: float = 1.0, grading_share: float = 0.1, timeout: float = 60.0,
+        strategies: Mapping[str, Strategy] | None = None, seed: int = 0,
     ) -> None:
         self.agents = {agent.name: agent for agent in agents}
         self.judge, self.rule, self.ledger, self.budget = judge, rule, ledger, int(budget)
@@ -215,10 +189,9 @@ class Coordinator:
         return tuple(graders), grades
 
     def _accuracy(self, task: Task, submissions: Sequence[Submission], grades: Floats) -> Floats:
-        if self.settle == "key":
-            truth = [float(task.correct(s.answer)) if s.status == "answered" else math.nan for s in submissions]
-            return np.array(truth)
-        return _mean(grades)
+        if self.settle == "grade":
+            return _mean(grades)
+        return np.array([float(task.correct(s.answer)) if s.status == "answered" else math.nan for s in submissions])
 
     def _fees(
         self, task: Task, submissions: Sequence[Submission], graders: Sequence[str], grades: Floats

@@ -19,8 +19,6 @@ payments may still come (reward can be deferred). Needs only the standard librar
 (0.99, 33)
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sqlite3
@@ -90,12 +88,11 @@ class Ledger:
                     self._db.execute(f"PRAGMA user_version={_VERSION}")
                 elif version != _VERSION:
                     raise LedgerError(f"path {self.path} is no ledger of version {_VERSION}; give another file")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, LedgerError) as error:
             self._db.close()
+            if isinstance(error, LedgerError):
+                raise
             raise LedgerError(f"path {self.path} cannot be opened as a ledger ({error}); give another file") from error
-        except LedgerError:
-            self._db.close()
-            raise
 
     def __enter__(self) -> Self:
         """Return the ledger itself."""
@@ -145,12 +142,7 @@ class Ledger:
         return int(cursor.lastrowid or 0)
 
     def submit(
-        self,
-        round_id: int,
-        agent: str,
-        answer: str | None,
-        confidence: float | None = None,
-        cost: Cost = _FREE,
+        self, round_id: int, agent: str, answer: str | None, confidence: float | None = None, cost: Cost = _FREE,
         status: str = "answered",
     ) -> None:
         """Record what an agent handed in, once a round; a nan confidence is stored as None (abstained)."""
