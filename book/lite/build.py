@@ -2,8 +2,8 @@
 
 Usage: ``python book/lite/build.py [OUTPUT]``, after ``python book/vendor.py``. Python for the browser is Pyodide from
 npm; its compiled wheels ride in the PyPI wheel ``open-webui`` and must match the SHA-256 in npm's own
-``pyodide-lock.json``; all other wheels must match ``wheels.lock``. Downloads stay in ``.cache/lite``, so that a second
-build needs no network.
+``pyodide-lock.json``; all other wheels must match ``wheels.lock``. All are compiled, so that a page starts faster.
+Downloads and compiled wheels stay in ``.cache/lite``: a second build needs no network and no compiler.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip
 FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"]
 FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "pytz", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
+COMPILER = ["compile.mjs", "compile.py"]
 DATA = ["notebooks/checks/*", "recordings/*.jsonl", "data/*", "rosters/*.toml", "benchmarks/results.json"]
-LOADED = ["numpy", "scipy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
+LOADED = ["numpy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
+STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
 UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "truststore"}
 
 
@@ -113,6 +115,35 @@ def build_mechlib(folder: Path) -> None:
             wheel.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
+def users_of(package: str) -> list[str]:
+    """Return mechlib's modules that may import a package, themselves or through another module."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "mechlib").glob("*.py")}
+    users = {name for name, text in texts.items() if re.search(rf"^ *(?:from|import) {package}\b", text, re.M)}
+    while found := {
+        name for name, text in texts.items() if name not in users
+        and any(re.search(rf"^ *from mechlib\.{user} import", text, re.M) for user in users)
+    }:  # fmt: skip
+        users |= found
+    return sorted(f"mechlib.{name}" for name in users)
+
+
+def compile_all(folder: Path) -> None:
+    """Put bytecode for source in a folder's wheels, or take what an earlier build made of the same ones."""
+    wheels = sorted(path for path in folder.iterdir() if path.suffix in {".whl", ".zip"})
+    inputs = [*wheels, *(HERE / name for name in COMPILER), PYODIDE / "pyodide-lock.json"]
+    made = CACHE / ("compiled-" + hashlib.sha256("".join(map(sha256, inputs)).encode()).hexdigest()[:16])
+    if not made.exists():
+        for old in CACHE.glob("compiled-*"):
+            shutil.rmtree(old)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            for wheel in wheels:
+                shutil.copyfile(wheel, Path(scratch, wheel.name))
+            subprocess.run(["node", str(HERE / COMPILER[0]), scratch], check=True)
+            shutil.copytree(scratch, made)
+    for wheel in wheels:
+        shutil.copyfile(made / wheel.name, wheel)
+
+
 def lay_python(folder: Path) -> None:
     """Fill a folder with Pyodide, the wheels, and a lock that names nothing else."""
     folder.mkdir(parents=True)
@@ -130,12 +161,16 @@ def lay_python(folder: Path) -> None:
     kernel = [next(KERNEL.glob(f"{name}*.whl")) for name in KERNEL_WHEELS]
     for source in [*wheels.values(), *kernel]:
         shutil.copyfile(source, folder / source.name)
-    build_mechlib(folder)
     for wheel in sorted(folder.glob("*.whl")):
         if wheel.name not in {package["file_name"] for package in packages.values()}:
             entry = lock_entry(wheel)
             packages[entry["name"]] = entry
-    packages["mechlib"]["depends"] = LOADED
+    compile_all(folder)
+    build_mechlib(folder)
+    packages["mechlib"] = lock_entry(next(folder.glob("mechlib-*.whl"))) | {"depends": LOADED}
+    packages["scipy"]["imports"] += users_of("scipy")  # 16 MB that most chapters do without
+    for package in packages.values():
+        package["sha256"] = sha256(folder / package["file_name"])
     needed = {canonical(need) for package in packages.values() for need in package["depends"]}
     if needed - set(packages):
         raise ValueError(f"{sorted(needed - set(packages))} must be added to wheels.lock: the packages there need them")
@@ -170,7 +205,7 @@ def settings() -> dict[str, Any]:
         "disablePyPIFallback": True,
         "loadPyodideOptions": {
             "lockFileURL": "./static/pyodide/pyodide-lock.json",
-            "packages": ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython"],
+            "packages": STARTED,
         },
     }
     config = {

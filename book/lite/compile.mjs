@@ -1,0 +1,7 @@
+// Run compile.py in Pyodide on a folder of wheels: node compile.mjs FOLDER
+import { readFileSync } from "node:fs";
+import { loadPyodide } from "pyodide";
+
+const python = await loadPyodide({ env: { PYTHONHASHSEED: "0" } });
+python.mountNodeFS("/wheels", process.argv[2]);
+python.runPython(readFileSync(new URL("compile.py", import.meta.url), "utf8"));
