@@ -51,7 +51,7 @@ def audit(
     """
     columns, honest = grids(types, reports, n)
     sizes, chances = [len(column) for column in columns], None if prior is None else _chances(prior, honest)
-    some = [np.random.default_rng(i).choice(column, 6 + (len(sizes) == 6)) for i, column in enumerate(columns)]
+    some = [np.random.default_rng(i).choice(column, 4 + (len(sizes) == 4)) for i, column in enumerate(columns)]
     rule = batched(mechanism, utility, np.stack(some, axis=1))
 
     @functools.lru_cache(maxsize=1)
@@ -62,7 +62,7 @@ def audit(
 
     found, worst, lies = list[tuple[int, int, Witness]](), math.inf, 0
     for i, count in enumerate(honest):
-        for worths, plays in _worths(columns, honest, table, utility, cells, chances, i):
+        for worths, rows, place in _worths(columns, honest, table, utility, cells, chances, i):
             truth, most = worths[range(count), range(count)], worths.max(axis=1)
             if np.isnan(most).any():
                 raise ValueError(f"agent {i} has a utility of NaN: neither the rule nor the utility may give NaN")
@@ -71,7 +71,7 @@ def audit(
             t, o = divmod(_first_best(gain.ravel()), gain.shape[1])
             if gain[t, o] > tolerance:
                 lie = plain(columns[i][_first_best(worths[t, :, o])])
-                found.append((i, t, Witness(i, tuple(map(plain, plays[t][o])), lie, float(gain[t, o]))))
+                found.append((i, t, Witness(i, tuple(map(plain, rows[place[t, o]])), lie, float(gain[t, o]))))
     ranked = [lie for _, _, lie in sorted(found, key=lambda entry: entry[:2])]
 
     low, high, mean = math.inf, -math.inf, 0.0
@@ -151,20 +151,22 @@ def _block(mechanism: Function, sampler: Callable[..., Any], utility: Function |
 
 
 def _worths(columns: list[Array], honest: list[int], table: Callable[[Slab], Any], utility: Function | None, cells: int,
-            prior: Any, i: int) -> Iterator[tuple[Floats, Any]]:
-    """Yield agent i's utilities (types, reports, plays of the others; a prior's mean is one play), and the profiles."""
+            prior: Any, i: int) -> Iterator[tuple[Floats, Any, Array]]:
+    """Yield agent i's utilities (types, reports, plays of the others), profiles, and which of them they belong to."""
     own, kinds, means = columns[i], columns[i][: honest[i]], np.zeros(1)
     counts = [len(own) if j == i else len(c) if prior is None else honest[j] for j, c in enumerate(columns)]
     for slab in slabs(counts, cells // len(kinds), i):
         rows, outcomes = table(slab)
-        place = np.moveaxis(np.arange(len(rows)).reshape([len(part) for part in slab]), i, 0).reshape(len(own), -1)
-        cube = np.array([worth(utility, i, np.broadcast_to(t, (len(rows), *t.shape)), outcomes)[place] for t in kinds])
+        cube = (kinds[:, None] * outcomes.allocation[:, i] - outcomes.payments[:, i] if utility is None else
+                np.array([[float(utility(i, kind, outcome)) for outcome in outcomes] for kind in kinds]))
+        cube = np.moveaxis(cube.reshape(-1, *map(len, slab)), i + 1, 1).reshape(len(kinds), len(own), -1)
+        place = np.moveaxis(np.arange(len(rows)).reshape(*map(len, slab)), i, 0).reshape(len(own), -1)
         if prior is None:
-            yield cube, rows[place[: len(kinds)]]
+            yield cube, rows, place
         else:
             means = means + cube @ _chance(prior, slab, but=i)
     if prior is not None:
-        yield means[..., None], [[[t if j == i else None for j in range(len(columns))]] for t in kinds]
+        yield means[..., None], [[t if j == i else None for j in range(len(honest))] for t in kinds], np.c_[:len(kinds)]
 
 
 def _chances(prior: Any, honest: list[int]) -> list[Floats]:

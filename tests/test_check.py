@@ -150,7 +150,7 @@ def test_an_answer_of_the_wrong_form_is_told_so_and_not_shown_an_exception():
         "audit", "`hire(bids)`, two arrays", types="[1, 2]", options={"n": "2", "utility": "lambda i, t, o: o[1][i]"}
     )
     wrong = "which cannot be judged: it is not of the form that is asked for. Give `hire(bids)`, two arrays."
-    assert told(pairs, four) == f"Not yet. four([1, 1]) gave 4, {wrong}"
+    assert told(pairs, four) == f"Not yet. four([1, 2]) gave 4, {wrong}"
     assert told(AUCTION, four) == (
         "Not yet. For the reports [3, 1] the rule returned 4: it must be an Outcome or a pair (allocation, payments), "
         "both (2,), one number an agent and never NaN. Give `rule`."
