@@ -5,8 +5,9 @@ from scipy.optimize import linprog
 from scipy.sparse import csc_array
 from table import Ratio, best_of, report
 
-from mechlib.approximate import budget_feasible, greedy_bundles
-from mechlib.vcg import Bid
+from mechlib.rules.budget import budget_feasible
+from mechlib.rules.greedy import greedy_bundles
+from mechlib.rules.vcg import Bid
 
 
 def greedy() -> None:

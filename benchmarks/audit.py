@@ -3,8 +3,8 @@
 import numpy as np
 from table import Ratio, ask_peer, best_of, report
 
-from mechlib.auctions import first_price, second_price
-from mechlib.audit import audit
+from mechlib.attacks.audit import audit
+from mechlib.rules.auctions import first_price, second_price
 
 PEER = """
 import itertools

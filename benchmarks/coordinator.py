@@ -16,10 +16,12 @@ import anthropic
 import numpy as np
 from table import Ratio, best_of, report
 
-from mechlib.coordinator import Agent, Coordinator, Round, Task
-from mechlib.ledger import Ledger
-from mechlib.llm import client
-from mechlib.scoring import quadratic
+from mechlib.agents.llm import client
+from mechlib.agents.roster import Agent
+from mechlib.agents.tasks import Task
+from mechlib.desk.coordinator import Coordinator, Round
+from mechlib.desk.ledger import Ledger
+from mechlib.rules.scoring import quadratic
 
 AGENTS = tuple(Agent(name, name) for name in ("quick", "middling", "slow"))
 SECONDS = {"quick": 0.2, "middling": 0.3, "slow": 0.4}

@@ -3,7 +3,7 @@
 import numpy as np
 from table import Ratio, ask_peer, best_of, report
 
-from mechlib.credit import shapley
+from mechlib.rules.credit import shapley
 
 
 def table(n: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 from table import Ratio, best_of, report
 
-from mechlib.paths import vcg_path
+from mechlib.rules.paths import vcg_path
 
 SAMPLE = 20
 

@@ -3,7 +3,7 @@
 import numpy as np
 from table import Ratio, ask_peer, best_of, report
 
-from mechlib.peer import correlated_agreement, output_agreement
+from mechlib.rules.peer import correlated_agreement, output_agreement
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import httpx2
 from table import Ratio, report
 
-from mechlib.llm import client, home
-from mechlib.recordings import read
-from mechlib.roster import Roster
+from mechlib.agents.llm import client
+from mechlib.agents.recordings import read
+from mechlib.agents.roster import Roster, home
 
 
 def text(response: dict[str, Any]) -> Any:

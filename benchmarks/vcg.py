@@ -5,7 +5,7 @@ from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
 from scipy.sparse import csc_array
 from table import Ratio, ask_peer, best_of, report
 
-from mechlib.vcg import Bid, vcg_assignment, vcg_combinatorial, vcg_knapsack
+from mechlib.rules.vcg import Bid, vcg_assignment, vcg_combinatorial, vcg_knapsack
 
 
 def assignment() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 BOOK = Path(__file__).resolve().parent
 MODULES = BOOK / "node_modules"
 VENDOR = BOOK / "assets" / "vendor"
-EXPLORERS = [BOOK.parent / "mechlib" / name for name in ("explore_models.js", "explore_view.js")]
+EXPLORERS = [BOOK.parent / "mechlib" / "course" / name for name in ("explore_models.js", "explore_view.js")]
 
 FILES = {
     "mathjax": ["es5/tex-svg-full.js"],

@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mechlib import models
-from mechlib.recordings import dump, key, read, tidy
-from mechlib.roster import Roster, home
+from mechlib.agents import weights
+from mechlib.agents.recordings import dump, key, read, tidy
+from mechlib.agents.roster import Roster, home
 
 _SECRET = re.compile(r"""sk-ant-\w|"(authorization|x-api-key|api[-_]key|cookie)"\s*:|\bBearer\s+\w{16}""", re.I)
 
@@ -45,13 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    for name, weights in Roster.load(options.roster).weights.items():
-        print(f"{name}: {models.fetch(weights)}, SHA-256 as the roster says ({weights['licence']})")
+    for name, entry in Roster.load(options.roster).weights.items():
+        print(f"{name}: {weights.fetch(entry)}, SHA-256 as the roster says ({entry['licence']})")
     return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    models.serve(Roster.load(options.roster), options.model)
+    weights.serve(Roster.load(options.roster), options.model)
     return 0
 
 

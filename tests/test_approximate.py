@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mechlib.approximate import budget_feasible, greedy_bundles
-from mechlib.outcome import revenue
-from mechlib.vcg import Bid, vcg_combinatorial
+from mechlib.mechanism import revenue
+from mechlib.rules.budget import budget_feasible
+from mechlib.rules.greedy import greedy_bundles
+from mechlib.rules.vcg import Bid, vcg_combinatorial
 
 A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
 TIED = st.integers(0, 5).map(float)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mechlib import arena
-from mechlib.arena import BUDGET, SLOT, Rule
-from mechlib.scoring import absolute, quadratic, second_report
+from mechlib.course import arena
+from mechlib.course.arena import BUDGET, SLOT, Rule
+from mechlib.rules.scoring import absolute, quadratic, second_report
 
 
 def highest(reports):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mechlib.auctions import all_pay, first_price, posted_price, second_price, vickrey
-from mechlib.outcome import Outcome, counted, revenue, utility
+from mechlib.mechanism import Outcome, counted, revenue, utility
+from mechlib.rules.auctions import all_pay, first_price, posted_price, second_price, vickrey
 
 # few distinct numbers, so that ties are common
 TIED = st.integers(0, 5).map(float)

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.auctions import all_pay, first_price, posted_price, second_price, vickrey
-from mechlib.audit import audit, audit_bayes, audit_sampled
-from mechlib.outcome import Outcome, welfare
-from mechlib.paths import vcg_path
-from mechlib.scoring import absolute, quadratic
-from mechlib.vcg import vcg
+from mechlib.attacks.audit import audit, audit_bayes
+from mechlib.attacks.sampled import audit_sampled
+from mechlib.mechanism import Outcome, welfare
+from mechlib.rules.auctions import all_pay, first_price, posted_price, second_price, vickrey
+from mechlib.rules.paths import vcg_path
+from mechlib.rules.scoring import absolute, quadratic
+from mechlib.rules.vcg import vcg
 
 GRID = np.arange(5.0)
 

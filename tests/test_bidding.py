@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.bidding import FRAMINGS, GAMES, PRICE, VALUES, bidder, parse_bid, parse_choice, value_line
+from mechlib.course.bidding import FRAMINGS, GAMES, PRICE, VALUES, bidder, parse_bid, parse_choice, value_line
 
 
 @given(st.integers(0, 10**6))

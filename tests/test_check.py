@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from mechlib import check as checking
-from mechlib.auctions import first_price, second_price
-from mechlib.check import Exercise, check, find, verdict
-from mechlib.judges import python, show
-from mechlib.scoring import absolute, quadratic
+from mechlib.course import check as checking
+from mechlib.course.check import Exercise, check, find, python, show, verdict
+from mechlib.rules.auctions import first_price, second_price
+from mechlib.rules.scoring import absolute, quadratic
 
 
 def told(exercise, answer):
@@ -64,7 +63,7 @@ def test_values_say_what_was_given_and_what_was_expected():
 RULE = Exercise(
     "function",
     "`rule`",
-    setup="from mechlib.auctions import second_price",
+    setup="from mechlib import second_price",
     expected="second_price",
     cases="[(np.array([3., 1.]),), (np.array([2., 5.]),)]",
 )

@@ -8,7 +8,7 @@ import anthropic
 import numpy as np
 import pytest
 
-from mechlib.choices import log_probabilities
+from mechlib.agents.token_probabilities import log_probabilities
 
 
 class Server:

@@ -19,10 +19,12 @@ from crash import kill_nine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.coordinator import Agent, Coordinator, Round, Submission, Task
-from mechlib.ledger import Ledger
-from mechlib.llm import MissingRecording, Roster, client
-from mechlib.scoring import absolute, abstain_pays, logarithmic, quadratic, second_report
+from mechlib.agents.llm import MissingRecording, client
+from mechlib.agents.roster import Agent, Roster
+from mechlib.agents.tasks import Task
+from mechlib.desk.coordinator import Coordinator, Round, Submission
+from mechlib.desk.ledger import Ledger
+from mechlib.rules.scoring import absolute, abstain_pays, logarithmic, quadratic, second_report
 
 AGENTS = tuple(Agent(name, f"model-{name}") for name in "abc")
 JUDGE = Agent("validator", "model-judge", system="grade")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mechlib.credit
-from mechlib.credit import (
+from mechlib.rules import credit
+from mechlib.rules.credit import (
     coalitions,
     difference_rewards,
     equal_split,
@@ -94,7 +94,7 @@ def test_a_table_and_a_function_give_the_same_values_across_rows(monkeypatch: py
     weights = 1 << np.arange(9)
     whole = shapley(v, 9)
     for bits in (1, 4, 8):
-        monkeypatch.setattr(mechlib.credit, "_ROW_BITS", bits)
+        monkeypatch.setattr(credit, "_ROW_BITS", bits)
         np.testing.assert_allclose(shapley(v, 9), whole, atol=1e-12)
         np.testing.assert_allclose(shapley(lambda c: v[c @ weights], 9), whole, atol=1e-12)
 

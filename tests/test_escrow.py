@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mechlib.escrow import Escrow
-from mechlib.ledger import Ledger
+from mechlib.desk.escrow import Escrow
+from mechlib.desk.ledger import Ledger
 
 PARTIES = st.sampled_from(["designer", "a", "b"])
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mechlib.check import find, verdict
-from mechlib.judges import python
+from mechlib.course.check import find, python, verdict
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TABLES = sorted((NOTEBOOKS / "checks").glob("*.toml"))

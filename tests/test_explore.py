@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import ipywidgets
 import pytest
 
-from mechlib import explore, plots
+from mechlib.course import explore, plots
 
 
 @pytest.fixture

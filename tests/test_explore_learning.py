@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mechlib import plots
-from mechlib.explore_learning import learning_market
+from mechlib.course import plots
+from mechlib.course.explore_learning import learning_market
 
 
 @pytest.fixture

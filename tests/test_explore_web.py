@@ -17,13 +17,13 @@ import pytest
 
 pytest.importorskip("anywidget")
 
-from mechlib import explore_web as web
-from mechlib.auctions import first_price, second_price
-from mechlib.credit import difference_rewards, equal_split, shapley
-from mechlib.outcome import utility
-from mechlib.peer import correlated_agreement, output_agreement
-from mechlib.scoring import absolute, best_report, logarithmic, quadratic
-from mechlib.vcg import vcg
+from mechlib.course import explore_web as web
+from mechlib.mechanism import utility
+from mechlib.rules.auctions import first_price, second_price
+from mechlib.rules.credit import difference_rewards, equal_split, shapley
+from mechlib.rules.peer import correlated_agreement, output_agreement
+from mechlib.rules.scoring import absolute, best_report, logarithmic, quadratic
+from mechlib.rules.vcg import vcg
 
 PICKS = {
     "pipeline": [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mechlib.lattice import lattice_step
+from mechlib.course.lattice import lattice_step
 
 COOPERATE, DEFECT = 0, 1
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mechlib.learn import Exp3, Hedge, replicator
+from mechlib.attacks.learners import Exp3, Hedge, replicator
 
 
 def play(learner, payoffs):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.ledger import Cost, Ledger, LedgerError
+from mechlib.desk.ledger import Cost, Ledger, LedgerError
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_two_ledgers_share_one_file(tmp_path):
 
 WRITER = """
 import sys
-from mechlib.ledger import Ledger
+from mechlib.desk.ledger import Ledger
 ledger, said = Ledger(sys.argv[1]), 0
 while True:
     number = ledger.begin("task", 30)

@@ -15,8 +15,9 @@ import anthropic
 import pytest
 from crash import kill_nine
 
-from mechlib.llm import Agent, Cassette, MissingRecording, Roster, client, home
-from mechlib.recordings import append, dump, key, read, tidy
+from mechlib.agents.llm import Cassette, MissingRecording, client
+from mechlib.agents.recordings import append, dump, key, read, tidy
+from mechlib.agents.roster import Agent, Roster, home
 
 HELLO = {"model": "test-model", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
 
@@ -250,7 +251,7 @@ def test_a_name_is_a_file_under_recordings(tmp_path: Path, monkeypatch: pytest.M
     assert home() == tmp_path
     assert Cassette("answers").path == tmp_path / "recordings" / "answers.jsonl"
     monkeypatch.chdir("/")
-    assert (home() / "mechlib" / "llm.py").exists()
+    assert (home() / "mechlib" / "agents" / "llm.py").exists()
 
 
 def entry(number: int, text: str = "hi") -> dict[str, Any]:
@@ -300,7 +301,7 @@ def test_the_key_depends_on_the_request_and_not_on_the_order_of_its_fields() -> 
 
 
 RECORDER = """
-from mechlib.llm import client
+from mechlib.agents.llm import client
 async def main():
     ask = client(sys.argv[1], "record", base_url=sys.argv[2])
     for number in range(1, 10_000):
@@ -366,7 +367,7 @@ def test_a_local_model_is_called_on_its_own_port_without_the_key_and_its_weights
         self.wfile.write(data)
 
     monkeypatch.setattr(Handler, "do_GET", do_GET, raising=False)
-    monkeypatch.setattr("mechlib.llm.metadata.version", lambda name: "1.2")
+    monkeypatch.setattr("mechlib.agents.llm.metadata.version", lambda name: "1.2")
     ask = client(tmp_path / "t.jsonl", "record", roster, api_key="sk-ant-mine", base_url="http://127.0.0.1:1")
     run(lambda: ask.messages.create(**HELLO))
     assert "sk-ant-mine" not in str(server.hits[0]["headers"])

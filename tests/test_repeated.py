@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mechlib.repeated import drifting, repeated_auction, repeated_reports
-from mechlib.scoring import absolute, quadratic, second_report
-from mechlib.sweep import sweep
+from mechlib.course.repeated import drifting, repeated_auction, repeated_reports
+from mechlib.course.sweep import sweep
+from mechlib.rules.scoring import absolute, quadratic, second_report
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.auctions import first_price, second_price
-from mechlib.audit import audit, audit_bayes
-from mechlib.outcome import revenue
-from mechlib.revelation import direct, first_price_equilibrium
+from mechlib.attacks.audit import audit, audit_bayes
+from mechlib.mechanism import revenue
+from mechlib.rules.auctions import first_price, second_price
+from mechlib.rules.revelation import direct, first_price_equilibrium
 
 UNIFORM = np.linspace(0.05, 0.95, 10)  # midpoints: a discrete stand-in for U[0, 1]
 

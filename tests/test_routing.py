@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib import explore, plots
-from mechlib.audit import audit
-from mechlib.outcome import Outcome
-from mechlib.routing import highest, score_auction, scored, softened
-from mechlib.scoring import expected_score, logarithmic, quadratic, spherical
+from mechlib.attacks.audit import audit
+from mechlib.course import explore, plots
+from mechlib.mechanism import Outcome
+from mechlib.rules.choice import highest, score_auction, scored, softened
+from mechlib.rules.scoring import expected_score, logarithmic, quadratic, spherical
 
 BELIEFS = np.linspace(0.05, 0.95, 10)
 

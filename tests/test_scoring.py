@@ -5,22 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.scoring import (
+from mechlib.rules.calibration import auc, brier_decomposition, reliability, wilson
+from mechlib.rules.scoring import (
     absolute,
     abstain_pays,
-    auc,
     best_report,
     better_lie,
     bounds,
-    brier_decomposition,
     expected_score,
     is_proper,
     logarithmic,
     quadratic,
-    reliability,
     second_report,
     spherical,
-    wilson,
 )
 
 GRID = np.linspace(0, 1, 101)

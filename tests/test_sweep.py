@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mechlib.sweep import sweep
+from mechlib.course.sweep import sweep
 
 GRID = {"bidders": [2, 3, 5], "reserve": [0.0, 0.5]}
 

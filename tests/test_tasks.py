@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.tasks import Task, grading_prompt, load_tasks, parse_answer, parse_score
+from mechlib.agents.tasks import Task, grading_prompt, load_tasks, parse_answer, parse_score
 
 CHOICE = Task("t", "Which?", ("one", "two", "three", "four"), "B")
 SHORT = Task("s", "How fast?", (), "O(V^3)", ("O(n^3)", "cubic"))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
-from mechlib.paths import vcg_path
-from mechlib.vcg import Bid, BundleOutcome, vcg, vcg_assignment, vcg_combinatorial, vcg_knapsack
+from mechlib.rules.paths import vcg_path
+from mechlib.rules.vcg import Bid, BundleOutcome, vcg, vcg_assignment, vcg_combinatorial, vcg_knapsack
 
 A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
 TIED = st.integers(0, 4).map(float)

@@ -8,6 +8,7 @@ Downloads and compiled wheels stay in ``.cache/lite``: a second build needs no n
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -21,6 +22,8 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 from typing import Any
+
+from mechlib import HOMES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -117,14 +120,21 @@ def build_mechlib(folder: Path) -> None:
 
 def users_of(package: str) -> list[str]:
     """Return mechlib's modules that may import a package, themselves or through another module."""
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "mechlib").glob("*.py")}
+    texts = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in (ROOT / "mechlib").glob("*/*.py")
+    }
     users = {name for name, text in texts.items() if re.search(rf"^ *(?:from|import) {package}\b", text, re.M)}
-    while found := {
-        name for name, text in texts.items() if name not in users
-        and any(re.search(rf"^ *from mechlib\.{user} import", text, re.M) for user in users)
-    }:  # fmt: skip
+    while found := {name for name, text in texts.items() if name not in users and users & imported(text)}:
         users |= found
-    return sorted(f"mechlib.{name}" for name in users)
+    return sorted(users)
+
+
+def imported(text: str) -> set[str]:
+    """Return what a source imports by ``from``: modules, and each name in them as if it were one."""
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{name.name}" for node in nodes for name in node.names}
+    return names | {node.module or "" for node in nodes}
 
 
 def compile_all(folder: Path) -> None:
@@ -190,9 +200,12 @@ def live(notebook: dict[str, Any]) -> dict[str, Any]:
     """Name the browser's kernel, so that nobody is asked, and drop what only the book or a kernel can resolve."""
     notebook["metadata"]["kernelspec"] = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
     for cell in notebook["cells"]:
+        text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            text = re.sub(r"\{(?:term|cite(?::\w+)?)\}`([^`<]*?)(?: *<[^`>]*>)?`", r"\1", "".join(cell["source"]))
-            cell["source"] = text
+            cell["source"] = re.sub(r"\{(?:term|cite(?::\w+)?)\}`([^`<]*?)(?: *<[^`>]*>)?`", r"\1", text)
+        elif "from mechlib import" in text and {HOMES.get(name[8:]) for name in imported(text)} & {*users_of("scipy")}:
+            # the kernel loads what a cell imports by name, and cannot see through the names of `mechlib` itself
+            cell["source"] = text if "scipy" in text else f"import scipy\n{text}"
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return notebook

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from conftest import HERE, SITE
 
-from mechlib.auctions import first_price
-from mechlib.audit import audit
-from mechlib.llm import client, key
+from mechlib.agents.llm import client
+from mechlib.agents.recordings import key
+from mechlib.attacks.audit import audit
+from mechlib.rules.auctions import first_price
 
 ROOT = HERE.parents[1]
 REPLY = """ANSWER: <script>window.injected = "script"</script><img src="injected.png" onerror="window.injected='image'">

@@ -1,0 +1,107 @@
+"""Who plays: models, the weights behind them, and agents, read from ``rosters/NAME.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anthropic
+
+# A request header that numbers a further sample of one prompt. The cassette reads it; it is never sent or stored.
+SAMPLE = "x-mechlib-sample"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A serving profile, such as ``qwen2.5-coder-0.5b@t0.8``: what a request's ``model`` field names.
+
+    `weights` is their key in the roster and `port` where `mechlib serve` puts the model on 127.0.0.1; both are None for
+    a model behind an API. The `temperature` is set at the server, because the Messages API of 2026 takes none. `price`
+    is that of a million input tokens and of a million output tokens.
+    """
+
+    id: str
+    weights: str | None = None
+    port: int | None = None
+    temperature: float = 0.0
+    price: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A model with a persona: its system prompt, examples of how it should reply, and a reminder under each prompt."""
+
+    name: str
+    model: str
+    system: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+    max_tokens: int = 64
+    reminder: str = ""
+
+    def request(self, prompt: str) -> dict[str, Any]:
+        """Return the arguments of ``messages.create`` for one prompt."""
+        tail = f"\n{self.reminder}" if self.reminder else ""
+        messages = []
+        for user, assistant in self.examples:
+            messages += [{"role": "user", "content": user + tail}, {"role": "assistant", "content": assistant}]
+        messages.append({"role": "user", "content": prompt + tail})
+        system = {"system": self.system} if self.system else {}
+        return {"model": self.model, "max_tokens": self.max_tokens, **system, "messages": messages}
+
+    async def ask(self, client: anthropic.AsyncAnthropic, prompt: str, sample: int = 0) -> anthropic.types.Message:
+        """Send the prompt; `sample` > 0 asks for a further, separately recorded reply to the same prompt."""
+        headers = {SAMPLE: str(sample)} if sample else None
+        message: anthropic.types.Message = await client.messages.create(**self.request(prompt), extra_headers=headers)
+        return message
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The models by id, the weights behind them, the agents, and who grades."""
+
+    name: str
+    models: Mapping[str, Model]
+    weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    agents: tuple[Agent, ...] = ()
+    grader: Agent | None = None
+
+    @classmethod
+    def load(cls, name: str | Path = "open") -> Roster:
+        """Read a roster by name (``open``, ``claude``) or by path.
+
+        A roster that is not there is a FileNotFoundError, an agent whose model it does not define a ValueError.
+        """
+        path = Path(name) if str(name).endswith(".toml") else home() / "rosters" / f"{name}.toml"
+        if not path.exists():
+            known = ", ".join(sorted(p.stem for p in (home() / "rosters").glob("*.toml")))
+            raise FileNotFoundError(f"no roster {name!r} at {path}; name one of {known}, or give a .toml path")
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        models = {m["id"]: Model(**{**m, "price": tuple(m.get("price", (0.0, 0.0)))}) for m in data["models"]}
+        shared = data.get("replies", {})
+        agents = tuple(_agent(entry, shared) for entry in data.get("agents", ()))
+        grader = _agent(data["grader"], {}) if "grader" in data else None
+        for agent in (*agents, *([grader] if grader else [])):
+            if agent.model not in models:
+                raise ValueError(f"agent {agent.name!r} uses model {agent.model!r}, which {path.name} does not define")
+        return cls(path.stem, models, data.get("weights", {}), agents, grader)
+
+    def price(self, model: str, input_tokens: int, output_tokens: int) -> float:
+        """Return the price of one call, in the roster's currency."""
+        per_input, per_output = self.models[model].price
+        return (per_input * input_tokens + per_output * output_tokens) / 1e6
+
+
+def _agent(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Agent:
+    given = {"examples": (), "max_tokens": 64, "reminder": "", **shared, **entry}
+    system = "\n".join(filter(None, (part.get("system", "").strip() for part in (entry, shared))))
+    examples = tuple((user.strip(), reply.strip()) for user, reply in given["examples"])
+    return Agent(given["name"], given["model"], system, examples, given["max_tokens"], given["reminder"])
+
+
+def home() -> Path:
+    """Return the folder that holds ``recordings``: the nearest one above the working directory, else the package's."""
+    above = (folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "recordings").is_dir())
+    return next(above, Path(__file__).resolve().parents[2])

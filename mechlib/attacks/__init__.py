@@ -1,0 +1,1 @@
+"""Attacks on rules: which lie pays, by looking it up, by sampling, and by learning."""

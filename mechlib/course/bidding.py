@@ -1,0 +1,120 @@
+"""Bidding agents: what a language model is told in an auction, and what its reply says.
+
+A prompt is a `framing` of a `game`. The rules stand in the system prompt, which is the same for every value; the value
+comes last. Games: ``first`` and ``second`` price, ``all-pay``, a ``posted`` price and an ascending ``clock``, and
+``none``, the same form without any auction, which shows what a model answers when there is nothing to reason about.
+
+>>> bidder("some-model", "first").request(value_line(37))["messages"][-1]["content"]
+'Your value is 37 credits.'
+>>> parse_bid("BID: 37"), parse_bid("BID: $1,037.50"), parse_bid("I pass")
+(37.0, 1037.5, nan)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+import anthropic
+import numpy as np
+
+from mechlib.agents.roster import Agent
+
+#: The forty values that the models bid for, evenly spread over the credits from 1 to 99.
+VALUES: tuple[int, ...] = tuple(int(v) for v in np.round(np.linspace(1, 99, 40)))
+#: The posted price.
+PRICE = 50
+
+_SCENE = (
+    "You are one of three bidders for one item. Each bidder's value was drawn at random between 0 and 100 credits, "
+    "independently; you know your own alone. You want to make as much profit as you can. "
+)
+GAMES: dict[str, str] = {
+    "first": _SCENE + "All bids are secret. The highest bid wins the item and pays its own bid. The others pay "
+    "nothing. Your profit is your value minus your bid if you win, and 0 if you lose.",
+    "second": _SCENE + "All bids are secret. The highest bid wins the item and pays the second-highest bid. The "
+    "others pay nothing. Your profit is your value minus the second-highest bid if you win, and 0 if you lose.",
+    "all-pay": _SCENE + "All bids are secret. The highest bid wins the item. Every bidder pays its own bid, win or "
+    "lose. Your profit is your value minus your bid if you win, and minus your bid if you lose.",
+    "posted": f"An item is for sale at a fixed price of {PRICE} credits. You want to make as much profit as you can. "
+    f"Your profit is your value minus {PRICE} if you buy, and 0 if you pass.",
+    "clock": _SCENE + "The price starts at 0 and rises step by step. At each step you stay or leave; who leaves cannot "
+    "come back. The last bidder left wins and pays the price at which the one before it left. Your profit is your "
+    "value minus that price if you win, and 0 if you leave.",
+    "none": "You will see a line with a number.",
+}
+_REASON = "First say in two short sentences what your bid decides and what you pay. Then give your bid."
+#: What is added to the rules. Each framing says something about the games that it holds.
+FRAMINGS: dict[str, dict[str, str]] = {
+    "plain": dict.fromkeys(GAMES, ""),
+    "explained": {
+        "first": "If you bid your whole value, winning earns you nothing. A lower bid earns more when it wins, but "
+        "wins less often. The best bid is clearly below your value.",
+        "second": "Your own bid decides only whether you win, never what you pay. Bidding exactly your value is "
+        "never worse than any other bid.",
+    },
+    "deviations": {
+        "first": "Start from a bid equal to your value and think of deviations. Bidding 10 less earns 10 more "
+        "whenever you still win, and loses only if another bid lies in between. Go on as long as the deviation pays.",
+        "second": "Start from a bid equal to your value and think of deviations. Bidding 10 less changes nothing "
+        "unless another bid lies in between: then you lose an item worth more than its price. Bidding 10 more changes "
+        "nothing unless another bid lies in between: then you pay more than the item is worth. Keep a bid from which "
+        "no deviation pays.",
+    },
+    "told": {"first": "The best bid is two thirds of your value."},
+    "reasoned": dict.fromkeys(("first", "second"), _REASON),
+}
+_FORMS = {
+    "posted": "Reply with one word and nothing else: BUY or PASS.",
+    "clock": "Reply with one word and nothing else: STAY or LEAVE.",
+    "reasoned": "End with one line: BID: a number",
+}
+# One example of the form, with the middle of the scale in it: without it the smallest model never finds the form.
+_EXAMPLE = (("Show the form of a reply.", "BID: 50"),)
+_BID = re.compile(r"\bBID\b(?: is)?[\s*_:=$]*(-?\d[\d,]*\.?\d*)", re.IGNORECASE)
+_NUMBER = re.compile(r"^\W*(-?\d[\d,]*\.?\d*)\W*$")
+
+
+def bidder(model: str, game: str, framing: str = "plain") -> Agent:
+    """Return the agent that puts one model into one game, told about it in one way.
+
+    A game that there is not, and a framing that says nothing about it, are ValueErrors.
+    """
+    if game not in GAMES:
+        raise ValueError(f"game is {game!r}; it must be one of {', '.join(GAMES)}")
+    if game not in FRAMINGS.get(framing, {}):
+        known = ", ".join(name for name, says in FRAMINGS.items() if game in says)
+        raise ValueError(f"framing is {framing!r}; for the game {game!r} it must be one of {known}")
+    form = _FORMS.get(game) or _FORMS.get(framing) or "Reply with one line and nothing else: BID: a number"
+    system = "\n".join(filter(None, (GAMES[game], FRAMINGS[framing][game], form)))
+    examples = () if game in _FORMS or framing == "reasoned" else _EXAMPLE
+    return Agent(f"{game} {framing}", model, system, examples, max_tokens=100 if framing == "reasoned" else 12)
+
+
+async def replies(
+    client: anthropic.AsyncAnthropic, model: str, game: str, framing: str, lines: Iterable[str]
+) -> list[str]:
+    """Return the text of one model's reply to each line, one after another."""
+    agent = bidder(model, game, framing)
+    messages = [await agent.ask(client, line) for line in lines]
+    return [message.content[0].text for message in messages]  # type: ignore[union-attr]
+
+
+def value_line(value: int, lot: int | None = None, price: int | None = None) -> str:
+    """Return the last line of a prompt: the value, and perhaps the clock's price, or a meaningless lot number."""
+    tail = "" if price is None else f" The price is now {price} credits."
+    tail += "" if lot is None else f" The item is lot number {lot}."
+    return f"Your value is {value} credits.{tail}"
+
+
+def parse_bid(text: str) -> float:
+    """Return the last number after the word BID, or a reply that is a number alone; NaN otherwise, never a guess."""
+    found = _BID.findall(text) or _NUMBER.findall(text)
+    return float(found[-1].replace(",", "")) if found else math.nan
+
+
+def parse_choice(text: str, yes: str, no: str) -> float:
+    """Return 1.0 if a reply names `yes` first, 0.0 if `no`, and NaN if neither."""
+    found = re.search(rf"\b({yes}|{no})\b", text, re.IGNORECASE)
+    return math.nan if not found else float(found.group(1).casefold() == yes.casefold())

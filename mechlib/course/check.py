@@ -1,0 +1,329 @@
+r"""Check a learner's answer to an exercise, and say what is wrong with it: by a witness, where there is one.
+
+In a notebook: ``check("02-a", my_rule)``. It prints a line and returns None. None or ``...`` as the answer is "not
+attempted yet". How an exercise is judged is data, one table an exercise in ``notebooks/checks/02.toml``. Strings
+marked \* are Python: an expression, or statements that define `answer`. They see `np` and whatever `setup` defines::
+
+    ["02-a"]
+    kind = "number"                   # number, choice, values, function, audit, proper or property
+    ask = "`payment`, what A pays"    # shown as: Not attempted yet. Define `payment`, what A pays.
+    setup = "from mechlib import vcg"                     # * statements, run first
+    expected = "vcg([[5, 0], [0, 6]]).payments[0]"        # * better computed than typed
+    near = [{value = "5", say = "That is A's value; what do the others lose through A?"}]    # * optional
+    hint = "Solve it again without A."   # optional, said after every miss
+    right = "A pays its externality."    # optional, said after success
+    wrong = [                            # at least two: typical wrong answers*, with words their message must contain
+      {answer = "5", message = "A's value"},
+      {answer = "'four'", message = "number"},
+    ]
+
+What the kinds take, besides the keys above:
+
+- number: a number. `expected`\ \*, `tolerance` (absolute, 1e-6 unless told), `near`.
+- choice: a letter or word. `key`, and ``say = {a = "why not a", ...}`` with a message for each wrong option.
+- values: an array, a tuple, any value. `expected`\ \*, `tolerance`, `near`.
+- function: a function. `expected`\ \* is the reference function, `cases`\ \* a list of argument tuples, `tolerance`.
+- audit: a mechanism. `types`\ \* and ``options = {n = "3", utility = "lambda i, t, o: ..."}``\ \* go to
+  `mechlib.audit`, or to `audit_bayes` where `prior` is among the options; `wants`: some of dsic (bic), ir,
+  efficient, no_deficit, balanced.
+- proper: a scoring rule. Truth must be strictly best; a failure names the belief and the better lie.
+- property: anything at all, judged by its `test`\ \* alone.
+
+`test`\ \* is open to every kind and runs last: statements in which `answer` is the answer and ``assert ok, "message"``
+says what is wrong. A number that is missed is called too high or too low, and never given away; for functions, arrays
+and mechanisms the message says on which input, what came out and what was expected.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import tomllib
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise's table in the TOML file; the fields are its keys (see the module's docstring)."""
+
+    kind: str
+    ask: str
+    setup: str = ""
+    expected: str = ""
+    tolerance: float = 1e-6
+    near: Sequence[Mapping[str, str]] = ()
+    key: str = ""
+    say: Mapping[str, str] = field(default_factory=dict)
+    cases: str = ""
+    types: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    wants: Sequence[str] = ()
+    test: str = ""
+    hint: str = ""
+    right: str = ""
+    wrong: Sequence[Mapping[str, str]] = ()
+
+    def names(self) -> dict[str, Any]:
+        """Return the names that the table's Python sees."""
+        names: dict[str, Any] = {"np": np}
+        exec(self.setup, names)
+        return names
+
+
+def python(source: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate an expression, or run statements and return the `answer` they define."""
+    scope = dict(names)
+    try:
+        code = compile(source.strip(), "<check>", "eval")
+    except SyntaxError:
+        exec(source, scope)
+        return scope["answer"]
+    return eval(code, scope)
+
+
+def show(value: Any) -> str:
+    """Return a value as a short line of text: arrays as lists, four digits, cut at 100 characters."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        parts = (f"{name}={show(part)}" for name, part in zip(value._fields, value, strict=True))
+        text = f"{type(value).__name__}({', '.join(parts)})"
+    elif isinstance(value, (bool, np.bool_, int, np.integer)):
+        text = str(value)
+    elif isinstance(value, (float, np.floating)):
+        text = f"{value:.4g}"
+    elif isinstance(value, np.ndarray):
+        text = show(value.tolist())
+    elif isinstance(value, (list, tuple)):
+        inside = ", ".join(map(show, value))
+        text = f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    else:
+        text = getattr(value, "__name__", repr(value)).replace("<lambda>", "your function")
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _difference(given: Any, expected: Any, tolerance: float) -> str | None:
+    """Say how two values differ, or return None when they agree; tuples part by part, numbers to the tolerance."""
+    if isinstance(expected, tuple):
+        if not isinstance(given, (tuple, list)) or len(given) != len(expected):
+            return f"gave {show(given)}, expected {show(expected)}"
+        names = getattr(expected, "_fields", range(len(expected)))
+        for name, part, wanted in zip(names, given, expected, strict=True):
+            if (problem := _difference(part, wanted, tolerance)) is not None:
+                return f"{problem} ({name})"
+        return None
+    if given is None:
+        return "gave None (does it end in `return`?)"
+    try:
+        ours, theirs = np.asarray(expected, dtype=float), np.asarray(given, dtype=float)
+    except (TypeError, ValueError):  # words, sets and other things that are not numbers
+        return None if np.array_equal(given, expected) else f"gave {show(given)}, expected {show(expected)}"
+    if ours.shape != theirs.shape:
+        return f"gave {show(given)}, of shape {theirs.shape}; expected shape {ours.shape}"
+    if np.isclose(theirs, ours, rtol=1e-9, atol=tolerance, equal_nan=True).all():
+        return None
+    return f"gave {show(given)}, expected {show(expected)}"
+
+
+def _near(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    for miss in exercise.near:
+        if _difference(answer, python(miss["value"], names), exercise.tolerance) is None:
+            return miss["say"]
+    return None
+
+
+def _number(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    expected = float(python(exercise.expected, names))
+    try:
+        given = float(answer)
+    except (TypeError, ValueError):
+        return f"Give a single number; {show(answer)} is not one."
+    if abs(given - expected) <= exercise.tolerance or given == expected:
+        return None
+    return _near(exercise, given, names) or f"{show(given)} is too {'high' if given > expected else 'low'}."
+
+
+def _choice(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    given = str(answer).strip().lower()
+    if given == exercise.key.lower():
+        return None
+    options = sorted({exercise.key, *exercise.say})
+    return exercise.say.get(given, f"{show(answer)} is none of the options {', '.join(options)}.")
+
+
+def _values(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    problem = _difference(answer, python(exercise.expected, names), exercise.tolerance)
+    return None if problem is None else _near(exercise, answer, names) or f"You {problem}."
+
+
+def _function(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    if not callable(answer):
+        return f"Give a function; {show(answer)} is not one."
+    reference = python(exercise.expected, names)
+    for case in python(exercise.cases, names):
+        given = answer(*copy.deepcopy(case))
+        problem = _difference(given, reference(*case), exercise.tolerance)
+        if problem is not None:
+            return f"{answer.where} {problem}."
+    return None
+
+
+def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    from mechlib.attacks.audit import audit, audit_bayes
+    from mechlib.attacks.report import sentence
+
+    if not callable(answer):
+        return f"Give a mechanism, a function from reports to an outcome; {show(answer)} is not one."
+    options = {name: python(str(source), names) for name, source in exercise.options.items()}
+    judge = audit_bayes if "prior" in options else audit
+    report = judge(answer, python(exercise.types, names), **options)
+    low, high = report.budget or (0.0, 0.0)
+    lie = "" if report.witness is None else sentence(report.witness)
+    loss = f"an honest agent ends with {show(report.worst_utility)}"
+    failures = {
+        "dsic": (report.witness is not None, f"It is not truthful: {lie}."),
+        "bic": (report.witness is not None, f"It is not truthful on average: {lie}."),
+        "ir": (not report.is_ir, f"It is not individually rational: {loss}."),
+        "efficient": (
+            not report.is_efficient,
+            f"It is not efficient: it loses {show(report.welfare_lost)} of welfare.",
+        ),
+        "no_deficit": (low < -report.tolerance, f"It runs a deficit of {show(-low)}."),
+        "balanced": (
+            max(-low, high) > report.tolerance,
+            f"Payments must sum to 0, but run from {show(low)} to {show(high)}.",
+        ),
+    }
+    return next((failures[want][1] for want in exercise.wants if failures[want][0]), None)
+
+
+def _proper(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    from mechlib.rules.scoring import better_lie
+
+    if not callable(answer):
+        return f"Give a rule, a function of confidence and accuracy; {show(answer)} is not one."
+    lie = better_lie(answer)
+    if lie is None:
+        return None
+    gain = f"{show(lie.gain)} more than the truth" if lie.gain > 1e-9 else "as much as the truth"
+    return f"It is not strictly proper: at belief {show(lie.belief)}, reporting {show(lie.report)} expects {gain}."
+
+
+def asserted(test: str, answer: Any, names: Mapping[str, Any]) -> str | None:
+    """Run an exercise's test and return what its assertion says, or None when the answer passes."""
+    try:
+        exec(test, {**names, "answer": answer})
+    except AssertionError as problem:
+        return str(problem) or "It does not pass the test."
+    return None
+
+
+def _property(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    return None if exercise.test else "This exercise has no test."
+
+
+KINDS: dict[str, Callable[[Exercise, Any, Mapping[str, Any]], str | None]] = {
+    "number": _number,
+    "choice": _choice,
+    "values": _values,
+    "function": _function,
+    "audit": _audit,
+    "proper": _proper,
+    "property": _property,
+}
+
+
+class Verdict(NamedTuple):
+    """Whether an answer is right, and the sentence that says so or says why not."""
+
+    right: bool
+    message: str
+
+
+def check(exercise: str, answer: Any) -> None:
+    """Print whether `answer` solves the exercise, or what is wrong with it; return None.
+
+    Raises LookupError where no ``checks/NN.toml`` has the exercise.
+    """
+    print(f"{exercise}: {verdict(find(exercise), answer).message}")
+
+
+def find(exercise: str) -> Exercise:
+    """Return an exercise by its id, such as "02-a", from ``checks/02.toml`` near the notebook or in the repository."""
+    for folder in _folders():
+        path = folder / f"{exercise.split('-')[0]}.toml"
+        if path.is_file():
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            if exercise in table:
+                return Exercise(**table[exercise])
+            raise LookupError(f"exercise {exercise!r} is not in {path.name}; it has {', '.join(sorted(table))}")
+    raise LookupError(f"no checks/{exercise.split('-')[0]}.toml for exercise {exercise!r}; run this in notebooks/")
+
+
+def _folders() -> Iterator[Path]:
+    for base in (Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents[1:3]):
+        yield from (base / "checks", base / "notebooks" / "checks")
+
+
+def verdict(exercise: Exercise, answer: Any) -> Verdict:
+    """Judge an answer. Whatever it makes the checker raise is told as a sentence: see `_reason`."""
+    if answer is None or answer is ...:
+        return Verdict(False, f"Not attempted yet. Define {exercise.ask.rstrip('.')}.")
+    names = exercise.names()
+    judged = _Watched(answer) if callable(answer) and not isinstance(answer, type) else answer
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            problem = KINDS[exercise.kind](exercise, judged, names)
+            if problem is None and exercise.test:
+                problem = asserted(exercise.test, judged, names)
+        except Exception as error:  # the learner's own code may raise anything
+            problem = _reason(error, judged, exercise.ask.rstrip("."))
+    if problem is None:
+        return Verdict(True, f"Right. {exercise.right}".rstrip())
+    return Verdict(False, f"Not yet. {problem} {exercise.hint}".rstrip().replace(". your", ". Your"))
+
+
+def _reason(error: Exception, judged: Any, ask: str) -> str:
+    """Say whether the learner's function failed, on which input, or what it gave that the checker cannot read."""
+    given = show(judged)
+    if isinstance(judged, _Watched):
+        for cause in (error, error.__cause__):
+            if cause in judged.failures:
+                return f"{judged.failures[cause]} raised {type(cause).__name__}: {cause}".rstrip(": .") + "."
+        if judged.where != judged.name:
+            given = f"{judged.where} gave {show(judged.result)}, which"
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, ValueError) and frame.f_globals.get("__name__", "").startswith("mechlib."):
+        # a sentence of ours; what it says to those who call `audit` themselves is left out
+        said = str(error).partition(". For anything else")[0]
+        return f"{said[:1].upper()}{said[1:].rstrip('.')}. Give {ask}."
+    return f"{given} cannot be judged: it is not of the form that is asked for. Give {ask}."
+
+
+class _Watched:
+    """The learner's function, which remembers its last call, what came out, and the inputs on which it failed."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.where = self.name = show(function)
+        self.result: Any = None
+        self.failures: dict[BaseException, str] = {}
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        texts = (text if len(text) <= 50 else "..." for text in map(show, args))
+        self.where = f"{self.name}({', '.join(texts)})"
+        try:
+            self.result = self.__wrapped__(*args, **options)
+        except Exception as error:
+            self.failures[error] = self.where
+            raise
+        return self.result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["__wrapped__"], name)

@@ -1,0 +1,119 @@
+"""Explorers that run wherever a page is read: in JupyterLab, in the static book without a kernel, and in live pages.
+
+Each function returns a widget; end a cell with it, and tag the cell ``nbval-ignore-output``::
+
+    from mechlib.course.explore_web import scoring_explorer
+
+    scoring_explorer(belief=0.6)
+
+Starting values, each with a default:
+
+- 00: `pipeline_explorer` with `cost`, `share`, `lazy`
+- 01: `bidding_explorer` with `bidders`, `value`, `bid`
+- 02: `pivot_explorer` with `a`, `b`, `c`, `worth`
+- 03: `agreement_explorer` with `good`, `accuracy`, `blind`
+- 04: `credit_explorer` with `A`, `B`, `AB`, `C`, `AC`, `BC`, `ABC`
+- 05: `scoring_explorer` with `belief`, `report`
+
+The reader drags in the drawing or moves the sliders (arrow keys work); ``widget.params`` is what they chose. All is
+drawn by ``explore_models.js`` and ``explore_view.js`` beside this file, from the texts and ranges in
+``explore_web.json``; tests hold the arithmetic there to be equal to this package's own.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+FOLDER = Path(__file__).resolve().parent
+SPECS: dict[str, dict[str, Any]] = json.loads((FOLDER / "explore_web.json").read_text(encoding="utf-8"))
+
+
+def source() -> str:
+    """Return the JavaScript module that draws every explorer; its default export is an anywidget."""
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("explore_models.js", "explore_view.js"))
+
+
+class Explorer(anywidget.AnyWidget):
+    """A drawing that answers to sliders, with all of its arithmetic in the page.
+
+    Parameters
+    ----------
+    kind : str
+        Which one: a key of ``explore_web.json``.
+    **start : float
+        Starting values by the name of their slider; the others start at their defaults.
+
+    Raises
+    ------
+    ValueError
+        If there is no such explorer or slider, or a value lies outside its slider's range.
+    """
+
+    _esm = source()
+    kind = traitlets.Unicode().tag(sync=True)
+    spec = traitlets.Dict().tag(sync=True)
+    params = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, kind: str, **start: float) -> None:
+        if kind not in SPECS:
+            raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(SPECS)}")
+        controls = {control["name"]: control for control in SPECS[kind]["controls"]}
+        for name, value in start.items():
+            if name not in controls:
+                raise ValueError(f"{kind} has no slider {name!r}; it has {', '.join(controls)}")
+            low, high = controls[name]["min"], controls[name]["max"]
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}; it must lie between {low} and {high}")
+        params = {name: start.get(name, control["value"]) for name, control in controls.items()}
+        super().__init__(kind=kind, spec=SPECS[kind], params=params)
+
+    def __repr__(self) -> str:
+        """Name the explorer and where its sliders stand."""
+        return f"{self.kind}_explorer({', '.join(f'{name}={value}' for name, value in self.params.items())})"
+
+    def _repr_html_(self) -> str:
+        """Return what a page without a kernel shows; the same script wakes it there."""
+        state = html.escape(json.dumps({"kind": self.kind, "spec": self.spec, "params": self.params}), quote=True)
+        title, about = html.escape(self.spec["title"]), html.escape(self.spec["about"])
+        words = f"<p><strong>{title}</strong> {about}</p><p>Run this cell to use the explorer.</p>"
+        return f'<div class="mechlib-explorer" data-mechlib-explorer="{state}">{words}</div>'
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, meta = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return {**data, "text/plain": repr(self), "text/html": self._repr_html_()}, meta
+
+
+def pipeline_explorer(**start: float) -> Explorer:
+    """Explore when working pays in a row of three agents: `cost` of effort, `share` paid to each, success if `lazy`."""
+    return Explorer("pipeline", **start)
+
+
+def bidding_explorer(**start: float) -> Explorer:
+    """Explore what a `bid` earns at a `value` among `bidders`, in first price, its direct version, and second price."""
+    return Explorer("bidding", **start)
+
+
+def pivot_explorer(**start: float) -> Explorer:
+    """Explore Clarke's payments for two apples: bids `a` and `b` for one, `c` for both, and A's true `worth`."""
+    return Explorer("pivot", **start)
+
+
+def agreement_explorer(**start: float) -> Explorer:
+    """Explore output and correlated agreement: share of `good` answers, `accuracy`, share graded `blind`."""
+    return Explorer("agreement", **start)
+
+
+def credit_explorer(**start: float) -> Explorer:
+    """Explore Shapley values, difference rewards and equal split: `A`, `B`, ..., `ABC` are what each group produces."""
+    return Explorer("credit", **start)
+
+
+def scoring_explorer(**start: float) -> Explorer:
+    """Explore the absolute, quadratic and logarithmic rule at a `belief`, for every `report`."""
+    return Explorer("scoring", **start)

@@ -1,0 +1,250 @@
+"""Figures with one look: readable on a white page and on a dark one, by colour-blind readers and by screen readers.
+
+Every figure needs `alt`, a sentence that says what it shows. The image is displayed with the sentence as its text, so
+what a notebook stores and compares is the sentence. A function given `axes` draws there and displays nothing:
+
+    figure, (left, right) = plots.figure(columns=2)
+    plots.lines(x, {"honest": y}, axes=left)
+    plots.bars({"honest": 1.0, "boastful": 0.8}, axes=right)
+    plots.show(figure, "Honesty earns 1.0 and boasting 0.8, at every confidence.")
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mechlib.rules.calibration import Reliability
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours (2008) that keep a contrast of 3:1 on white and on #121212, and the grey that does best on both.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#797979")
+INK = "#797979"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
+MARKERS = ("o", "s", "^", "D", "v")
+LOOK: dict[str, Any] = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "legend.frameon": False,
+    "lines.linewidth": 2.2,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+DPI = 100
+
+
+def figure(
+    columns: int = 1, rows: int = 1, width: float | None = None, height: float | None = None
+) -> tuple[Figure, Any]:
+    """Return an empty figure and its axes: one `Axes`, or an array of them, (columns,), (rows,) or (rows, columns).
+
+    Sizes are in inches of 100 pixels; by default 6.4 wide (8.6 with more columns) and 3.6 a row. The look stays on, so
+    what is drawn on the axes by hand has it too.
+    """
+    import matplotlib as mpl
+    from cycler import cycler
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    look: Any = LOOK | {"axes.prop_cycle": cycler(color=COLOURS)}
+    mpl.rcParams.update(look)
+    size = (width or (6.4 if columns == 1 else 8.6), height or 3.6 * rows)
+    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(drawn)  # not through pyplot: nothing to close, nothing shown twice
+    return drawn, drawn.subplots(rows, columns)
+
+
+class Image:
+    """A finished figure as a PNG of twice the resolution, with `alt` as its text; displays itself in a notebook."""
+
+    def __init__(self, drawn: Figure, alt: str) -> None:
+        if not alt.strip():
+            raise ValueError("alt is empty; say in a sentence what the figure shows")
+        buffer = io.BytesIO()
+        drawn.savefig(buffer, format="png", dpi=2 * DPI, metadata={"Software": None})
+        self.png, self.alt = buffer.getvalue(), " ".join(alt.split())
+        self.width, self.height = (round(side * DPI) for side in drawn.get_size_inches())
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt, "width": self.width, "height": self.height}}
+
+
+def show(drawn: Figure, alt: str) -> None:
+    """Display a figure with `alt`, the sentence that says what it shows; return None."""
+    from IPython.display import display
+
+    display(Image(drawn, alt))  # type: ignore[no-untyped-call]
+
+
+def _start(axes: Axes | None, **size: Any) -> tuple[Figure | None, Axes]:
+    return figure(**size) if axes is None else (None, axes)
+
+
+def _finish(drawn: Figure | None, axes: Axes, alt: str, names: Sequence[str], labels: Mapping[str, Any]) -> None:
+    axes.set(**{name: value for name, value in labels.items() if value is not None})
+    if sum(map(bool, names)) > 1:
+        axes.legend(labelcolor=INK)
+    if drawn is not None:
+        show(drawn, alt)
+
+
+def lines(
+    x: ArrayLike,
+    series: Mapping[str, ArrayLike],
+    *,
+    bands: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    marks: Mapping[str, tuple[float, float]] | None = None,
+    alt: str = "",
+    axes: Axes | None = None,
+    **labels: Any,
+) -> None:
+    """Draw lines over a shared `x` (k,), by name, each with an optional band (low, high) and an optional marked point.
+
+    `labels` are settings of matplotlib's axes: `title`, `xlabel`, `ylabel`, `ylim`, `xscale` and so on.
+    """
+    drawn, axes = _start(axes)
+    for i, (name, y) in enumerate(series.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], label=name)
+        if bands and name in bands:
+            axes.fill_between(x, *bands[name], color=colour, alpha=0.25, linewidth=0)
+        if marks and name in marks:
+            axes.plot(*marks[name], marker=MARKERS[i % len(MARKERS)], markersize=9, color=colour, linestyle="none")
+    _finish(drawn, axes, alt, list(series), labels)
+
+
+def bars(
+    values: Mapping[str, float] | Mapping[str, ArrayLike],
+    groups: Sequence[str] = ("",),
+    *,
+    errors: Mapping[str, ArrayLike] | None = None,
+    alt: str = "",
+    axes: Axes | None = None,
+    **labels: Any,
+) -> None:
+    """Draw a bar a name; with `groups` (g,), `values` holds g numbers a name, and the bars stand in g groups.
+
+    `errors`, by name: half-widths (g,), or (2, g) for distances below and above. Values are written on the bars' ends.
+    """
+    drawn, axes = _start(axes)
+    table = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in values.items()}
+    errors, alone = errors or {}, len(groups) == 1
+    width, size = 0.8 if alone else 0.8 / len(table), 11 if len(groups) * len(table) < 10 else 9
+    for i, (name, heights) in enumerate(table.items()):
+        spots = np.array([i]) if alone else np.arange(len(groups)) + (i - (len(table) - 1) / 2) * width
+        half = np.asarray(errors.get(name, 0 * heights), dtype=float).reshape(-1, len(groups))
+        look: Any = {"color": COLOURS[i % len(COLOURS)], "ecolor": INK, "capsize": 3, "label": "" if alone else name}
+        axes.bar(spots, heights, width * 0.9, yerr=half[[0, -1]] if name in errors else None, **look)
+        for x, y, low, high in zip(spots, heights, heights - half[0], heights + half[-1], strict=True):
+            end, gap, va = (high, 3, "bottom") if y >= 0 else (low, -3, "top")
+            style: Any = {"textcoords": "offset points", "ha": "center", "va": va, "fontsize": size}
+            axes.annotate(f"{y:.3g}", (x, end), (0, gap), **style)
+    ticks = list(table) if alone else groups
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.margins(y=0.15)
+    _finish(drawn, axes, alt, [] if alone else list(table), labels)
+
+
+def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str) -> None:
+    """Draw stated confidence against the share that was right, with 95 % intervals, an axes a name.
+
+    The dashed line is calibration. A point's area grows with the answers in its bin, and their count is written above.
+    """
+    drawn, grid = figure(columns=len(tables), width=min(3.0 * max(len(tables), 1.4), 9.6), height=3.4)
+    for i, (axes, (name, table)) in enumerate(zip(np.atleast_1d(grid), tables.items(), strict=True)):
+        full = table.counts > 0
+        x, y, counts, colour = table.confidence[full], table.accuracy[full], table.counts[full], COLOURS[i % 5]
+        axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1)
+        reach = np.abs([y - table.low[full], table.high[full] - y])
+        axes.errorbar(x, y, reach, fmt="none", ecolor=colour, elinewidth=1.5)
+        axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=colour, marker=MARKERS[i % 5])
+        for spot, count in zip(x, counts, strict=True):
+            axes.text(spot, 1.1, count, ha="center", va="center", fontsize=8)
+        axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.17), title=name, xlabel="stated confidence")
+    np.atleast_1d(grid)[0].set_ylabel("share right")
+    show(drawn, alt)
+
+
+def heat(
+    table: ArrayLike,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    digits: int = 2,
+    limits: tuple[float, float] | None = None,
+    alt: str = "",
+    axes: Axes | None = None,
+    **labels: Any,
+) -> None:
+    """Draw a table (rows, columns) as shaded cells with their numbers written in; nan cells stay empty.
+
+    The shades run between `limits`, or from the table's least number to its greatest.
+    """
+    cells = np.asarray(table, dtype=float)
+    drawn, axes = _start(axes, width=max(4.0, 1.5 + 0.9 * len(columns)), height=max(2.4, 1.2 + 0.5 * len(rows)))
+    low, high = limits or (np.nanmin(cells), np.nanmax(cells))
+    axes.imshow(cells, cmap="cividis", aspect="auto", vmin=low, vmax=high)
+    for (i, j), value in np.ndenumerate(cells):
+        if not np.isnan(value):
+            ink = "black" if value > (low + high) / 2 else "white"
+            axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=10)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.spines[:].set_visible(False)
+    _finish(drawn, axes, alt, [], labels)
+
+
+def graph(
+    edges: Sequence[tuple[Any, Any]],
+    positions: Mapping[Any, tuple[float, float]],
+    *,
+    texts: Sequence[str] = (),
+    path: Sequence[int] = (),
+    alt: str = "",
+    axes: Axes | None = None,
+    **labels: Any,
+) -> None:
+    """Draw a network of nodes at `positions` {node: (x, y)}; edges in `path` (indices into `edges`) stand out.
+
+    `texts` are written on the edges, such as costs or "costs 3, is paid 5".
+    """
+    drawn, axes = _start(axes)
+    for i, (tail, head) in enumerate(edges):
+        (x0, y0), (x1, y1) = positions[tail], positions[head]
+        colour, thick = (COLOURS[1], 3.5) if i in path else (INK, 1.2)
+        axes.plot([x0, x1], [y0, y1], color=colour, linewidth=thick, zorder=1)
+        if i < len(texts):  # above the line, on the side it leans away from
+            lean = int(np.sign((x1 - x0) * (y1 - y0))) if x0 != x1 else -1
+            side, middle = ("center", "right", "left")[lean], ((x0 + x1) / 2, (y0 + y1) / 2)
+            style: Any = {"textcoords": "offset points", "ha": side, "va": "bottom", "fontsize": 10}
+            axes.annotate(texts[i], middle, (-5 * lean, 4 * (x0 != x1)), color=colour, **style)
+    for node, (x, y) in positions.items():
+        axes.scatter([x], [y], s=520, color=COLOURS[0], zorder=2)
+        axes.text(x, y, str(node), color="white", ha="center", va="center", fontweight="bold", zorder=3)
+    axes.margins(0.12)
+    axes.axis("off")
+    _finish(drawn, axes, alt, [], labels)

@@ -1,0 +1,1 @@
+"""The desk: where rounds are run, written down and settled."""

@@ -1,0 +1,188 @@
+"""Vickrey-Clarke-Groves: choose what is best for all, and charge each agent the harm its presence does to the rest."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from mechlib.mechanism import Floats, Ints, Outcome, checked, counted
+
+Bid = tuple[int, frozenset[Hashable], float]
+Items = int | Iterable[Hashable] | Mapping[Hashable, int]
+
+
+class Pivot(NamedTuple):
+    """The chosen outcome, and the payments from the agents, shape (..., n); a batch has an array of outcomes."""
+    outcome: int | Ints
+    payments: Floats
+
+
+class Assignment(NamedTuple):
+    """The item of each agent, shape (n,), -1 where it gets none, and the payments from the agents, shape (n,)."""
+    item: Ints
+    payments: Floats
+
+
+class BundleOutcome(NamedTuple):
+    """The bundle of each agent, empty where it gets none, and the payments from the agents, shape (n,)."""
+    bundles: tuple[frozenset[Hashable], ...]
+    payments: Floats
+
+
+def vcg(valuations: ArrayLike) -> Pivot:
+    """Choose the outcome of the highest total value and charge Clarke's pivot (Vickrey 1961, Clarke 1971, Groves 1973).
+
+    Agent i pays what the others could have had without it, less what they have with it: its externality. Valuations
+    (..., n, outcomes) hold the reported value of each outcome to each agent, a cost if negative; ties go to the lowest
+    outcome. A ValueError is raised if they are empty, NaN, infinite or of fewer than two axes.
+    """
+    array = checked("valuations", valuations, negative=True)
+    if array.ndim < 2:
+        raise ValueError(f"valuations must have shape (agents, outcomes); it has shape {array.shape}.")
+    total = array.sum(axis=-2)
+    chosen = total.argmax(axis=-1)
+    others = total[..., None, :] - array
+    theirs = np.take_along_axis(others, chosen[..., None, None], axis=-1)[..., 0]
+    return Pivot(int(chosen) if array.ndim == 2 else chosen, others.max(axis=-1) - theirs)
+
+
+def vcg_assignment(values: ArrayLike) -> Assignment:
+    """Give at most one item to each agent; every payment comes from one solve and its dual.
+
+    VCG payments are the lowest competitive prices (Leonard 1983; Demange, Gale & Sotomayor 1986), here longest
+    paths from each item's best losing value, found by Bellman and Ford over the items whose price still rises.
+
+    Values (n, m), at least 0, say what each of m items is worth to each of n agents; else, or if they are mis-shaped, a
+    ValueError is raised. A tie between optima is resolved by the solver, the same way each time.
+    """
+    from scipy.optimize import linear_sum_assignment
+    array = checked("values", values, ndim=2)
+    agents, items = linear_sum_assignment(array, maximize=True)
+    price = np.delete(array, agents, axis=0).max(axis=0, initial=0.0)  # of the losers
+    owner = np.full(array.shape[1], -1)
+    owner[items] = agents
+    price[owner < 0] = 0.0
+    rising, slack = items, 1e-15 * array.max() * min(len(items), 64)
+    for _ in items:  # a longest path visits each item once, so rounding cannot make this run on
+        before = price.copy()
+        for start in range(0, len(rising), 48):
+            some = rising[start : start + 48]
+            outbid = (array[owner[some]] + (price[some] - array[owner[some], some])[:, None]).max(axis=0)
+            np.copyto(price, outbid, where=outbid > price + slack)
+        rising = np.flatnonzero((price > before) & (owner >= 0))
+        if not len(rising):
+            break
+    item, payments = np.full(len(array), -1), np.zeros(len(array))
+    item[agents] = items
+    payments[agents] = np.minimum(price[items], array[agents, items])
+    return Assignment(item, payments)
+
+
+def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
+    """Fill a capacity with the most valuable set of jobs and charge Clarke's pivot.
+
+    The optimum without i joins the best of the jobs before i to the best of those after it, so that one table and
+    one running row give all payments: time and memory in O(n * capacity).
+
+    Values (..., n) are reported, at least 0; whole sizes (n,), what each job takes of the capacity, are known. Of equal
+    optima, the lowest indices win. Allocation and payments are (..., n). A ValueError names an argument not as said.
+    """
+    array, room, size = checked("values", values), counted("capacity", capacity, 0), checked("sizes", sizes, ndim=1)
+    if size.shape != array.shape[-1:] or (size % 1).any():
+        raise ValueError(f"sizes must be {array.shape[-1]} whole numbers, one a job; it was {sizes!r}.")
+    jobs, step = array.reshape(-1, len(size)).T, size.clip(max=room + 1).astype(int).tolist()
+
+    def with_job(row: Floats, i: int, out: Floats) -> None:
+        out[: step[i]], fitted = row[: step[i]], out[step[i] :]
+        np.add(row[: room + 1 - step[i]], jobs[i], out=fitted)
+        np.maximum(fitted, row[step[i] :], out=fitted)
+
+    n, batch = jobs.shape
+    after = np.zeros((n + 1, room + 1, batch))
+    for i in reversed(range(n)):
+        with_job(after[i + 1], i, after[i])
+    won, paid = np.zeros((2, n, batch))
+    left = np.arange(batch) + room * batch  # flat places in a row of the table
+    before, spare = np.zeros((2, room + 1, batch))
+    for i in range(n):
+        rest, later = left - step[i] * batch, after[i + 1]  # a negative rest wraps round, and is then ignored
+        won[i] = taken = (rest >= 0) & (later.take(rest) + jobs[i] >= later.take(left))
+        if taken.any():
+            left = np.where(taken, rest, left)
+            without = np.add(before, later[::-1], out=spare).max(axis=0)
+            paid[i] = taken * (without - (after[0, -1] - jobs[i])).clip(min=0)
+        with_job(before, i, spare)
+        before, spare = spare, before
+    return Outcome(won.T.reshape(array.shape), paid.T.reshape(array.shape))
+
+
+def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | None = None) -> BundleOutcome:
+    """Sell bundles to exclusive-or bids: the best set of bids wins, and each winner pays Clarke's pivot.
+
+    The linear relaxation is accepted where it is integral, else HiGHS branches; losers pay 0, so only winners are
+    solved without. A progress bar comes up when this takes long, and it can be interrupted between two solves.
+
+    A bid is (agent, frozenset of items, value). An agent, numbered from 0, wins at most one of its bids, and is as
+    happy with more than it wants. `items` lists what is for sale, an item once for each copy, or maps each item to its
+    supply; a number stands for one of each of ``range(items)``. `time_limit` is the seconds that one solve may take
+    before a TimeoutError. A ValueError names a bid that is malformed, NaN, infinite, negative or for what is not sold.
+    """
+    supply, agents, bundles, values = parsed(bids, items)
+    best = _solver(supply, agents, bundles, values, time_limit)
+    taken = best(values > 0)
+    result = [frozenset[Hashable]()] * (int(agents.max()) + 1)
+    payments = np.zeros(len(result))
+    for k in tqdm(taken, desc="re-solving without each winner", delay=2.0, leave=False):
+        result[agents[k]] = bundles[k]
+        without = best((agents != agents[k]) & (values > 0))
+        pivot = values[without].sum() - values[taken[taken != k]].sum()
+        payments[agents[k]] = min(max(pivot, 0.0), values[k])
+    return BundleOutcome(tuple(result), payments)
+
+
+def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, list[frozenset[Hashable]], Floats]:
+    """Check bids against what is sold, or raise a ValueError; return the supply, and the agents, bundles and values."""
+    supply: Counter[Hashable] = Counter(range(items) if isinstance(items, int) else items)
+    if not supply or min(supply.values()) < 0:
+        raise ValueError(f"items must name one or more items to sell, with no supply below 0; it was {items!r}.")
+    for k, bid in enumerate(bids):
+        if len(bid) != 3 or not isinstance(bid[1], frozenset | set) or not bid[1] or not supply.keys() >= bid[1]:
+            raise ValueError(f"bids[{k}] is {bid!r}: it must be (agent, frozenset of one or more items sold, value).")
+        counted(f"bids[{k}]'s agent", bid[0], 0)
+    agents, bundles, values = zip(*bids, strict=True) if bids else ((), (), ())
+    return supply, np.array(agents, int), [*map(frozenset, bundles)], checked("the bids' values", values, ndim=1)
+
+
+def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Hashable]], values: Floats,
+            time_limit: float | None) -> Callable[[NDArray[np.bool_]], Ints]:
+    """Return what finds those that win among the bids allowed, by a row for each item and agent that can bind."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import csr_array
+    row = {item: k for k, item in enumerate(supply)}
+    rows = [k for a, bundle in zip(agents, bundles, strict=True) for k in (*(row[x] for x in bundle), len(row) + a)]
+    columns = np.repeat(np.arange(len(bundles)), [len(bundle) + 1 for bundle in bundles])
+    limits = np.array([*supply.values(), *[1] * (int(agents.max()) + 1)], float)
+    binding = np.bincount(rows, minlength=len(limits)) > limits
+    matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(limits), len(bundles)))[binding].tocsc()
+
+    def best(allowed: NDArray[np.bool_]) -> Ints:
+        column = np.flatnonzero(allowed)
+        if not len(column) or not binding.any():
+            return column
+        # the solver's tolerances are absolute (1e-7): large numbers keep near-ties apart
+        cost = values[column] * (-1e6 / values[column].max())
+        fits = LinearConstraint(matrix[:, column], ub=limits[binding])
+        for whole in (0, 1):
+            solved = milp(cost, integrality=np.full(len(column), whole), bounds=Bounds(0, 1), constraints=fits,
+                          options={"mip_rel_gap": 0.0} | ({"time_limit": time_limit} if time_limit else {}))
+            if solved.x is None or solved.status == 1:
+                raise TimeoutError(f"no optimum of {len(column)} bids in time_limit={time_limit} seconds: raise it, or "
+                                   "use greedy_bundles, whose prices need no optimum.")
+            if np.abs(solved.x - solved.x.round()).max() < 1e-6:
+                break
+        return np.asarray(column[solved.x > 0.5])
+
+    return best
