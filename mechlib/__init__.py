@@ -16,17 +16,23 @@ if TYPE_CHECKING:
     from mechlib.agents.tasks import parse_score as parse_score
     from mechlib.attacks.audit import audit as audit
     from mechlib.attacks.audit import audit_bayes as audit_bayes
+    from mechlib.attacks.learn import learn as learn
     from mechlib.attacks.learners import Exp3 as Exp3
     from mechlib.attacks.learners import Hedge as Hedge
     from mechlib.attacks.learners import replicator as replicator
+    from mechlib.attacks.replay import Recorded as Recorded
+    from mechlib.attacks.replay import replay as replay
     from mechlib.attacks.sampled import audit_sampled as audit_sampled
+    from mechlib.attacks.scoreboard import scoreboard as scoreboard
     from mechlib.course.check import check as check
     from mechlib.desk.coordinator import Coordinator as Coordinator
     from mechlib.desk.escrow import Escrow as Escrow
     from mechlib.desk.ledger import Ledger as Ledger
     from mechlib.desk.ledger import LedgerError as LedgerError
+    from mechlib.mechanism import Award as Award
     from mechlib.mechanism import Outcome as Outcome
     from mechlib.mechanism import revenue as revenue
+    from mechlib.mechanism import transfers as transfers
     from mechlib.mechanism import utility as utility
     from mechlib.mechanism import welfare as welfare
     from mechlib.rules.auctions import all_pay as all_pay
@@ -62,6 +68,10 @@ if TYPE_CHECKING:
     from mechlib.rules.vcg import vcg_assignment as vcg_assignment
     from mechlib.rules.vcg import vcg_combinatorial as vcg_combinatorial
     from mechlib.rules.vcg import vcg_knapsack as vcg_knapsack
+    from mechlib.settings import Actions as Actions
+    from mechlib.settings import Beliefs as Beliefs
+    from mechlib.settings import Joint as Joint
+    from mechlib.settings import Values as Values
 
 if sys.platform == "emscripten":  # pragma: no cover
     from tqdm import tqdm
@@ -69,7 +79,8 @@ if sys.platform == "emscripten":  # pragma: no cover
     tqdm.monitor_interval = 0  # a browser starts no threads
 
 _NAMES = {
-    "mechanism": "Outcome revenue utility welfare",
+    "mechanism": "Award Outcome revenue transfers utility welfare",
+    "settings": "Actions Beliefs Joint Values",
     "rules.auctions": "all_pay first_price posted_price second_price vickrey",
     "rules.vcg": "vcg vcg_assignment vcg_combinatorial vcg_knapsack",
     "rules.paths": "vcg_path",
@@ -83,6 +94,9 @@ _NAMES = {
     "rules.credit": "difference_rewards shapley shapley_sampled",
     "attacks.audit": "audit audit_bayes",
     "attacks.sampled": "audit_sampled",
+    "attacks.learn": "learn",
+    "attacks.replay": "Recorded replay",
+    "attacks.scoreboard": "scoreboard",
     "attacks.learners": "Exp3 Hedge replicator",
     "agents.llm": "client",
     "agents.roster": "Agent Roster",

@@ -1,48 +1,249 @@
-"""What a mechanism returns, and what it is worth: utility, welfare, revenue; and the check of what goes in."""
+"""What a mechanism is: a function from reports to who gets what and who pays what, and how one is called on batches.
 
+``rule(reports)`` returns an `Outcome` or an `Award`; ``rule(reports, found)`` also reads what turned out later, and
+``rule(reports, found, costs)`` what each agent spent. The name of the money says its direction: payments are made BY
+the agents, rewards go TO them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Array = NDArray[Any]
+Rule = Callable[..., Any]
 
 
 class Outcome(NamedTuple):
-    """Who gets how much (1 for the item, 0 for nothing, a quantity, a probability) and who pays what, both (..., n).
+    """Who gets how much (1 for the item, 0 for nothing, a quantity, a chance) and what each agent pays, both (..., n).
 
-    Payments go FROM each agent TO the designer in auctions; procurement rules pay TO the agents and say so.
+    The agents buy: a type is what one unit is worth, and utility is value times allocation, less the payment.
     """
+
     allocation: Floats
     payments: Floats
 
 
-def utility(values: ArrayLike, outcome: Outcome) -> Floats:
-    """Return each agent's quasi-linear utility (..., n): value times allocation, less the payment.
+class Award(NamedTuple):
+    """Who is chosen, or how much each one does, and what each agent is paid for it, both (..., n).
 
-    `values` (..., n), each agent's true value of one unit, or a cost if negative, broadcasts against the outcome. A
-    ValueError is raised if it is NaN or infinite, or for another number of agents.
+    The agents sell or work: where a type is what one unit costs, utility is the reward less cost times allocation.
     """
-    return np.asarray(_worth(values, outcome) - outcome.payments, float)
+
+    allocation: Floats
+    rewards: Floats
 
 
-def welfare(values: ArrayLike, outcome: Outcome) -> Floats:
-    """Return the sum of value times allocation, shape (...), from the arguments of `utility`: payments cancel."""
-    return np.asarray(_worth(values, outcome).sum(axis=-1), float)
+@runtime_checkable
+class Rich(Protocol):
+    """A result that is more than a quantity an agent: it says what it is worth, and holds `payments` or `rewards`."""
+
+    def worth(self, agent: int, type: Any) -> float:
+        """Return what the allocation is worth to an agent of a type, before any money (a cost is negative)."""
 
 
-def revenue(outcome: Outcome) -> Floats:
-    """Return what the designer collects, shape (...): the sum of payments; negative where it runs a deficit."""
-    return np.asarray(np.sum(outcome.payments, axis=-1), float)
+def transfers(result: Any) -> Floats:
+    """Return what each agent receives, (..., n): its reward, or minus its payment.
+
+    A TypeError is raised for what has neither `payments` nor `rewards`.
+    """
+    if hasattr(result, "rewards"):
+        return np.asarray(result.rewards, float)
+    if hasattr(result, "payments"):
+        return -np.asarray(result.payments, float)
+    raise TypeError(f"{result!r:.80} has neither payments nor rewards: return an Outcome or an Award")
 
 
-def _worth(values: ArrayLike, outcome: Outcome) -> Floats:
-    array, allocation = checked("values", values, negative=True), np.asarray(outcome.allocation, float)
+def utility(types: ArrayLike, result: Outcome | Award) -> Floats:
+    """Return each agent's quasi-linear utility, (..., n): what the allocation is worth to it, and its transfer.
+
+    `types` (..., n) are values of one unit under an `Outcome`, costs of one unit under an `Award`, and broadcast
+    against it. A ValueError is raised if they are NaN or infinite, or for another number of agents.
+    """
+    return np.asarray(_worth(types, result) + transfers(result), float)
+
+
+def welfare(types: ArrayLike, result: Outcome | Award) -> Floats:
+    """Return the sum of what the allocation is worth to the agents, shape (...): transfers cancel."""
+    return np.asarray(_worth(types, result).sum(axis=-1), float)
+
+
+def revenue(result: Any) -> Floats:
+    """Return what the designer collects, shape (...): negative where more is paid to the agents than by them."""
+    return np.asarray(0.0 - transfers(result).sum(axis=-1), float)
+
+
+def _worth(types: ArrayLike, result: Outcome | Award) -> Floats:
+    array, allocation = checked("types", types, negative=True), np.asarray(result.allocation, float)
     if array.shape[-1] != allocation.shape[-1]:
-        raise ValueError(f"values has {array.shape[-1]} agents and the outcome {allocation.shape[-1]}: pass one each.")
-    return np.asarray(array * allocation, float)
+        raise ValueError(f"types has {array.shape[-1]} agents and the result {allocation.shape[-1]}: pass one each.")
+    return np.asarray(-array * allocation if isinstance(result, Award) else array * allocation, float)
+
+
+def arguments(rule: Rule) -> int:
+    """Return how many of (reports, found, costs) a rule asks for: its positional parameters without a default.
+
+    A ValueError is raised if there are none, or more than three.
+    """
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):
+        return 1  # a builtin that does not say
+    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if not needed and any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return 1
+    if not 1 <= len(needed) <= 3:
+        raise ValueError(f"a rule takes (reports), (reports, found) or (reports, found, costs); {rule!r:.80} needs "
+                         f"{len(needed)} arguments")
+    return len(needed)
+
+
+def lift(rule: Rule, *some: Array, raw: bool = False) -> Lifted:
+    """Return the rule for batches of profiles, however its author wrote it.
+
+    Every argument of what is returned has a leading batch axis. The result is an `Outcome` or an `Award` of arrays
+    (batch, n), or a list of richer results. Whether the rule takes batches is found out here, once, by comparing what
+    it gives for `some` profiles together with what it gives for each alone; shapes decide nothing. Called on one
+    profile, it gets arrays, or lists if it wants those, or a batch of one.
+
+    Parameters
+    ----------
+    rule : callable
+    *some : arrays (batch, n, ...)
+        A few profiles of each argument, on which the rule is tried.
+    raw : bool
+        Take whatever the rule returns as it is, in a list.
+
+    Returns
+    -------
+    Lifted
+        Its attribute `batched` says whether the rule is called once a batch, or once a profile.
+
+    Raises
+    ------
+    ValueError
+        If the rule fails, is random, or returns what nobody can read: also later, naming the reports.
+    """
+    alone = _single(rule, some)
+    n = some[0].shape[1]
+
+    def one(*row: Array) -> Any:
+        try:
+            result = alone(*row)
+        except Exception as error:  # the author's own code may raise anything
+            raise ValueError(f"the rule fails on the reports {row[0].tolist()}: {error!r}") from error
+        return result if raw else _read(result, (n,), row[0])
+
+    def one_by_one(*profiles: Array) -> Any:
+        results = [one(*row) for row in zip(*profiles, strict=True)]
+        return results if raw or any(isinstance(result, Rich) for result in results) else _stacked(results)
+
+    first, second = one_by_one(*some), one_by_one(*some)
+    if not raw and not _alike(first, second, some[0]):
+        raise ValueError("the rule gave two different results for the same reports: it is random. Audit its mean over "
+                         "many draws, or draw from a generator with a fixed seed.")
+    together = None
+    if not raw and not isinstance(first, list):
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                together = _read(rule(*(table.copy() for table in some)), some[0].shape[:2], some[0])
+        except Exception:  # a rule for one profile fails on a batch in its own way
+            together = None
+    if together is None or type(together) is not type(first) or not _alike(first, together, some[0]):
+        return Lifted(one_by_one, batched=False)
+
+    def batch(*profiles: Array) -> Any:
+        try:
+            return _read(rule(*(table.copy() for table in profiles)), profiles[0].shape[:2], profiles[0])
+        except Exception:
+            return one_by_one(*profiles)  # which says on which reports it fails
+
+    return Lifted(batch, batched=True)
+
+
+class Lifted:
+    """A function of batches, and whether the rule behind it is called once for each of them (`batched`)."""
+
+    def __init__(self, call: Callable[..., Any], batched: bool) -> None:
+        self.call, self.batched = call, batched
+
+    def __call__(self, *profiles: Array) -> Any:
+        return self.call(*profiles)
+
+
+def _single(rule: Rule, some: Sequence[Array]) -> Rule:
+    """Return how the rule wants one profile: as arrays, as lists, or as a batch of one."""
+    def arrays(*row: Array) -> Any:
+        return rule(*(part.copy() for part in row))
+
+    def lists(*row: Array) -> Any:
+        return rule(*(part.tolist() for part in row))
+
+    def batch_of_one(*row: Array) -> Any:
+        result = rule(*(part[None].copy() for part in row))
+        kind = type(result) if isinstance(result, (Outcome, Award)) else Outcome
+        return kind(*(part[0] for part in result))
+
+    failures = list[Exception]()
+    for form in (arrays, lists, batch_of_one):
+        try:
+            form(*(table[0] for table in some))
+            return form
+        except Exception as error:  # the author's own code may raise anything
+            failures.append(error)
+    raise ValueError(f"the rule fails on the reports {some[0][0].tolist()}: {failures[0]!r}") from failures[0]
+
+
+def _read(result: Any, shape: tuple[int, ...], reports: Array) -> Any:
+    """Return a result as an `Outcome` or an `Award` of floats, or as it is if it says itself what it is worth."""
+    if isinstance(result, Rich):
+        if np.shape(transfers(result)) == shape[-1:]:
+            return result
+    else:
+        try:
+            first, second = (np.asarray(part, float) for part in result)
+            if first.shape == second.shape == shape and not np.isnan(first + second).any():
+                return (Award if isinstance(result, Award) else Outcome)(first, second)
+        except (TypeError, ValueError):
+            pass
+    raise ValueError(
+        f"for the reports {reports.tolist()!s:.80} the rule returned {result!s:.120}: it must be an Outcome, an Award "
+        f"or a pair (allocation, payments), both {shape}, one number an agent and never NaN. For anything else, or for "
+        "types that are vectors, say what it is worth with utility=lambda i, type, outcome: ...")
+
+
+def _stacked(results: Sequence[Any]) -> Any:
+    """Return Outcomes or Awards as one, with a batch axis; a rule may not change between the two."""
+    (kind, *others) = {type(result) for result in results}
+    if others:
+        raise ValueError("the rule returns an Outcome for some reports and an Award for others: always return one")
+    return kind(*np.array(results).swapaxes(0, 1))
+
+
+def _alike(first: Any, second: Any, reports: Array) -> bool:
+    """Whether two batches of results agree, up to rounding."""
+    if not isinstance(first, list):
+        return all(_close(one, two) for one, two in zip(first, second, strict=True))
+    agents = range(reports.shape[1])
+    return all(
+        _close(transfers(one), transfers(two))
+        and _close([one.worth(i, row[i]) for i in agents], [two.worth(i, row[i]) for i in agents])
+        for one, two, row in zip(first, second, reports, strict=True)
+    )
+
+
+def _close(first: Any, second: Any) -> bool:
+    array = np.asarray(first, float)
+    scale = np.abs(array[np.isfinite(array)]).max(initial=0.0)
+    return bool(np.allclose(first, second, rtol=1e-9, atol=1e-9 * scale))
 
 
 def checked(name: str, values: ArrayLike, *, ndim: int | None = None, negative: bool = False) -> Floats:

@@ -1,162 +1,264 @@
-"""The auditor: takes any function from reports to an outcome and looks for the most profitable lie.
+"""The auditor: takes any rule and a setting, and looks for the most profitable lie.
 
-Truth is dominant if no agent, whatever its type and the others' reports, gains by reporting anything else. On a grid
-that can be looked up: tabulate the rule over all profiles, then compare along one axis for each agent.
+Truth is dominant if no agent, whatever its type and whatever the others report, gains by any report but the truth. On a
+grid that can be looked up: play the rule at every profile of reports, then compare along one axis for each agent.
 """
+
+from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mechlib.attacks.profiles import Array, Function, Slab, batched, collected, grids, plain, slabs
-from mechlib.attacks.report import Audit, Witness
-from mechlib.mechanism import Floats, Outcome, checked
+from mechlib.attacks.profiles import Slab, Table, slabs
+from mechlib.attacks.report import Audit, Witness, plain, sentence
+from mechlib.mechanism import Array, Floats, Rule, checked
+from mechlib.settings import Actions, Joint, Lines, Listed, Priced, Setting, Values, net
+
+# For each agent: how likely a slab of the others' profiles is, (types or 1, others), given each of its own types.
+Weights = Callable[[int, Slab], Floats]
 
 
 def audit(
-    mechanism: Function, types: Any, reports: Any = None, n: int | None = None, utility: Function | None = None,
-    welfare: Function | None = None, feasible: Any = None, *, prior: Any = None, tolerance: float = 1e-9,
-    cells: int = 2**20,
+    rule: Rule, setting: Any, *, n: int | None = None, reports: Any = None, utility: Callable[..., Any] | None = None,
+    welfare: Callable[..., Any] | None = None, feasible: Any = None, tolerance: float | None = None, cells: int = 2**20,
 ) -> Audit:
     """Check on a grid whether truth is dominant, and find the most profitable lie where it is not.
 
     Every agent, type, report and profile of the others' reports is tried. A verdict of truthfulness holds for the
     grid; a lie that was found is a lie anywhere. Of equal lies, the witness is the one of the lowest agent, then of
-    its first type, then against the first profile of the others. Raises a ValueError if a grid is empty or not finite,
-    there are more than 10^9 profiles, or the rule cannot be used.
+    its first type, then against the first profile of the others; it is played again before it is reported. In a
+    `Joint` setting truth is asked to be best on average, as in `audit_bayes`.
 
     Parameters
     ----------
-    mechanism : callable
-        From reports (n,), or (batch, n), to an `Outcome` or an (allocation, payments) pair of the same shape. Plain
-        Python for one profile will do: whether it takes batches is found by trying. It must not be random.
-    types : array_like, shape (k,), or a sequence of n array_likes
-        One grid of types that `n` agents share, or a grid for each agent, (k_i,) or, for types that are vectors,
-        (k_i, d). Integers stay integers, so a type may be an index into a table of your own.
-    reports, n, prior : like `types`, int, array_like, optional
-        Further reports besides the possible types; the number of agents that share one grid; and see `audit_bayes`.
-    utility, welfare : callable, optional
-        ``utility(i, type, outcome)`` says what one outcome is worth to agent i, by default ``type * allocation[i] -
-        payments[i]``: for rules that are not quasi-linear or return something else. ``welfare(types, outcome)`` is by
-        default ``sum(types * allocation)``, if `utility` is not given.
+    rule : callable
+        From reports (n,), or (batch, n), to an `Outcome`, an `Award` or a richer result; in `Beliefs` from reports and
+        what is found. Plain Python for one profile will do. It must not be random.
+    setting : Setting or array_like
+        `Values`, `Beliefs`, `Actions` or `Joint`; a bare grid, with `n` or `reports`, stands for `Values` of it.
+    n, reports : int, array_like, optional
+        Of a bare grid: how many agents share it, and what else they may report.
+    utility : callable, optional
+        ``utility(i, type, outcome)``: what one outcome is worth to agent i, money included, for results that do not
+        say it themselves.
+    welfare : callable, optional
+        ``welfare(types, outcome)``, by default the sum of what the allocation is worth to the agents.
     feasible : sequence, optional
         What efficiency is measured against: allocations (m, n), or outcomes with `welfare`; or those the rule attains.
-    tolerance, cells : float, int
-        Gains, losses and lost welfare up to this count as rounding; and how many numbers are held at a time.
+    tolerance : float, optional
+        Gains, losses and lost welfare up to this much count as rounding: by default a billionth of the largest utility.
+    cells : int
+        How many numbers are held at a time.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    ValueError
+        If a grid is empty, not finite or has more than 10^9 profiles, the tolerance is negative or NaN, or the rule
+        fails, is random or cannot be read: with the reports on which it does.
     """
-    columns, honest = grids(types, reports, n)
-    sizes, chances = [len(column) for column in columns], None if prior is None else _chances(prior, honest)
-    some = [np.random.default_rng(i).choice(column, 4 + (len(sizes) == 4)) for i, column in enumerate(columns)]
-    rule = batched(mechanism, utility, np.stack(some, axis=1))
+    played = _settled(setting, n, reports, utility, welfare)
+    weights = _joint_weights(played) if isinstance(played, Joint) else None
+    return _audit(rule, played, weights, welfare, feasible, tolerance, cells)
 
-    @functools.lru_cache(maxsize=1)
-    def table(slab: Slab) -> tuple[Array, Any]:
-        index = np.indices([len(part) for part in slab]).reshape(len(slab), -1)
-        rows = np.stack([c[part.start + k] for c, part, k in zip(columns, slab, index, strict=True)], axis=1)
-        return rows, rule(rows)
 
-    found, worst, lies = list[tuple[int, int, Witness]](), math.inf, 0
-    for i, count in enumerate(honest):
-        for worths, rows, place in _worths(columns, honest, table, utility, cells, chances, i):
-            truth, most = worths[range(count), range(count)], worths.max(axis=1)
-            if np.isnan(most).any():
-                raise ValueError(f"agent {i} has a utility of NaN: neither the rule nor the utility may give NaN")
-            gain = np.subtract(most, truth, out=np.zeros(most.shape), where=most != truth)  # infinite either way: none
-            worst, lies = min(worst, float(truth.min())), lies + worths.size - gain.size
-            t, o = divmod(_first_best(gain.ravel()), gain.shape[1])
-            if gain[t, o] > tolerance:
-                lie = plain(columns[i][_first_best(worths[t, :, o])])
-                found.append((i, t, Witness(i, tuple(map(plain, rows[place[t, o]])), lie, float(gain[t, o]))))
-    ranked = [lie for _, _, lie in sorted(found, key=lambda entry: entry[:2])]
+def audit_bayes(
+    rule: Rule, setting: Any, prior: Any = None, *, n: int | None = None, reports: Any = None,
+    utility: Callable[..., Any] | None = None, welfare: Callable[..., Any] | None = None, feasible: Any = None,
+    tolerance: float | None = None, cells: int = 2**20,
+) -> Audit:
+    """Check whether truth is a Bayes-Nash equilibrium: best on average if the others are truthful.
 
-    low, high, mean = math.inf, -math.inf, 0.0
-    for slab in slabs(honest, cells):
-        paid = collected(table(slab)[1])
-        low, high = float(paid.min(initial=low)), float(paid.max(initial=high))
-        mean += float(paid @ _chance(chances, slab)) if chances and len(paid) else 0.0
+    `prior` (k,) says how likely each type is if the agents share a grid; (n, k), or n arrays, give each agent its own.
+    Agents are independent; for types drawn together pass a `Joint` setting and no prior. Types of probability 0 are
+    checked too. Gains and participation are then expected (interim) ones. The rest is as in `audit`; a ValueError is
+    raised for a prior that does not fit or does not sum to 1.
+    """
+    played = _settled(setting, n, reports, utility, welfare)
+    if (prior is None) != isinstance(played, Joint):
+        raise ValueError("prior says how likely each type is, for independent agents: pass one, or a Joint setting")
+    weights = _joint_weights(played) if isinstance(played, Joint) else _independent_weights(prior, played.honest)
+    return _audit(rule, played, weights, welfare, feasible, tolerance, cells)
+
+
+def _audit(
+    rule: Rule, setting: Setting, weights: Weights | None, welfare: Callable[..., Any] | None, feasible: Any,
+    tolerance: float | None, cells: int,
+) -> Audit:
+    table = Table(setting, setting.play(rule), cells)
+    comparisons, worst, largest = 0, math.inf, 0.0
+    candidates = list[_Lie]()
+    for agent in range(len(setting.grids)):
+        for slab, earned in _situations(setting, table.at, weights, cells, agent):
+            if np.isnan(earned).any():
+                raise ValueError(f"agent {agent} has a utility of NaN: neither the rule nor the utility may give NaN")
+            types = range(len(earned))
+            truth = earned[types, types]  # the truth of type k is report k
+            best = earned.max(axis=1)
+            gain = np.subtract(best, truth, out=np.zeros(best.shape), where=best != truth)  # infinite either way: none
+            comparisons += earned.size - gain.size
+            worst = min(worst, float(truth.min()))
+            largest = max(largest, float(np.abs(earned[np.isfinite(earned)]).max(initial=0.0)))
+            kind, other = divmod(_first_best(gain.ravel()), gain.shape[1])
+            if gain[kind, other] > 0:
+                report = _first_best(earned[kind, :, other])
+                place = slab if weights else _situation(slab, agent, other)
+                candidates.append(_Lie(agent, kind, report, place, float(gain[kind, other])))
+
+    rounding = tolerated(tolerance, largest)
+    lie = _most_profitable([lie for lie in candidates if lie.gain > rounding])
+    witness = None
+    if lie is not None:
+        _play_again(lie, setting, table, weights, cells)
+        witness = _witness(lie, setting, weights is not None)
+    budget, mean = _budget(setting, table, weights, cells)
+    lost, compared_with = _shortfall(setting, table, cells, welfare, feasible)
+    first = table.at(tuple(range(1) for _ in setting.grids))
+    sells = isinstance(first, Lines) and first.sign < 0
     return Audit(
-        getattr(mechanism, "__name__", "a rule"), "Bayes" if chances else "dominant", len(sizes), math.prod(sizes),
-        lies, ranked[_first_best(np.array([lie.gain for lie in ranked]))] if ranked else None, tolerance, worst,
-        "of type" if utility else "worth", (low, high) if low <= high else None,
-        mean if chances and low <= high else None,
-        *_shortfall(honest, sizes, table, cells, utility, welfare, feasible),
+        rule=getattr(rule, "__name__", "a rule"),
+        kind="Bayes" if weights else "dominant",
+        agents=len(setting.grids),
+        profiles=math.prod(map(len, setting.grids)),
+        lies=comparisons,
+        witness=witness,
+        sentence="" if witness is None else sentence(witness, setting, sells),
+        tolerance=rounding,
+        worst_utility=worst,
+        sells=sells,
+        budget=budget,
+        expected_revenue=mean if weights else None,
+        welfare_lost=lost,
+        compared_with=compared_with,
     )
 
 
-def audit_bayes(mechanism: Function, types: Any, prior: Any, reports: Any = None, **options: Any) -> Audit:
-    """Check whether truth is a Bayes-Nash equilibrium: best on average if the others are truthful.
+class _Lie(NamedTuple):
+    """An agent's type and its report, by number; the profiles among which they were compared; what the lie gains."""
 
-    `prior` (n, k), or (k,) if the agents share a grid, or n arrays, says how likely each type of each agent is; agents
-    are independent. Types of probability 0 are checked too. Gains and participation are then expected (interim) ones.
-    Options and errors are those of `audit`, and a ValueError for a prior that does not fit or does not sum to 1.
+    agent: int
+    kind: int
+    report: int
+    slab: Slab
+    gain: float
+
+
+def _situations(
+    setting: Setting, at: Callable[[Slab], Lines | Listed], weights: Weights | None, cells: int, agent: int
+) -> Iterator[tuple[Slab, Floats]]:
+    """Yield profiles, and what each type of an agent earns by each report in each situation among them.
+
+    A situation is one profile of the others' reports; under a prior there is only one: the others are truthful.
     """
-    return audit(mechanism, types, reports, prior=prior, **options)
-
-
-def _worths(columns: list[Array], honest: list[int], table: Callable[[Slab], Any], utility: Function | None, cells: int,
-            prior: Any, i: int) -> Iterator[tuple[Floats, Any, Array]]:
-    """Yield agent i's utilities (types, reports, plays of the others), profiles, and which of them they belong to."""
-    own, kinds, means = columns[i], columns[i][: honest[i]], np.zeros(1)
-    counts = [len(own) if j == i else len(c) if prior is None else honest[j] for j, c in enumerate(columns)]
-    for slab in slabs(counts, cells // len(kinds), i):
-        rows, outcomes = table(slab)
-        cube = (kinds[:, None] * outcomes.allocation[:, i] - outcomes.payments[:, i] if utility is None else
-                np.array([[float(utility(i, kind, outcome)) for outcome in outcomes] for kind in kinds]))
-        cube = np.moveaxis(cube.reshape(-1, *map(len, slab)), i + 1, 1).reshape(len(kinds), len(own), -1)
-        place = np.moveaxis(np.arange(len(rows)).reshape(*map(len, slab)), i, 0).reshape(len(own), -1)
-        if prior is None:
-            yield cube, rows, place
+    counts = [
+        honest if weights and j != agent else len(grid)
+        for j, (grid, honest) in enumerate(zip(setting.grids, setting.honest, strict=True))
+    ]
+    expected = np.zeros((setting.honest[agent], len(setting.grids[agent]), 1))
+    for slab in slabs(counts, cells // setting.honest[agent], agent):
+        earned = _earned(setting, at(slab), agent, slab)
+        if weights is None:
+            yield slab, earned
         else:
-            means = means + cube @ _chance(prior, slab, but=i)
-    if prior is not None:
-        yield means[..., None], [[t if j == i else None for j in range(len(honest))] for t in kinds], np.c_[:len(kinds)]
+            expected += (earned * weights(agent, slab)[:, None, :]).sum(axis=2, keepdims=True)
+    if weights is not None:
+        yield tuple(map(range, counts)), expected
 
 
-def _chances(prior: Any, honest: list[int]) -> list[Floats]:
-    rows = [np.asarray(row, float) for row in ([prior] * len(honest) if np.ndim(prior[0]) == 0 else prior)]
-    fits = [row.shape for row in rows] == [(count,) for count in honest]
-    if not fits or any((row < 0).any() or abs(row.sum() - 1) > 1e-9 for row in rows):
-        raise ValueError(f"prior must hold a row an agent, of {honest} probabilities, none negative, that sum to 1; it "
-                         f"has rows of {[row.size for row in rows]} that sum to {[row.sum().round(6) for row in rows]}")
-    return rows
+def _earned(setting: Setting, played: Lines | Listed, agent: int, slab: Slab) -> Floats:
+    """Return what each type of an agent earns by each of its reports against each profile of the others, in a slab."""
+    types = setting.grids[agent][: setting.honest[agent]]
+    by_agent = played.utility(agent, types).reshape(len(types), *map(len, slab))
+    return np.moveaxis(by_agent, agent + 1, 1).reshape(len(types), len(slab[agent]), -1)
 
 
-def _chance(prior: list[Floats], slab: Slab, but: int = -1) -> Floats:
-    """Return how likely each honest profile of a slab is, or each profile of the others `but` one."""
-    chances = [p[part.start : part.stop] for j, (p, part) in enumerate(zip(prior, slab, strict=True)) if j != but]
-    return functools.reduce(np.multiply.outer, chances, np.ones(())).ravel()
+def _situation(slab: Slab, agent: int, other: int) -> Slab:
+    """Return the profiles of one situation of a slab: every report of the agent, one report of each of the others."""
+    place = iter(np.unravel_index(other, [len(part) for j, part in enumerate(slab) if j != agent] or [1]))
+    return tuple(part if j == agent else part[(k := int(next(place))) : k + 1] for j, part in enumerate(slab))
 
 
-def _shortfall(honest: list[int], sizes: list[int], table: Callable[[Slab], Any], cells: int, utility: Any,
-               welfare: Any, feasible: Any) -> tuple[float | None, str]:
-    """Return the most welfare that honest profiles lose to the best alternative, and which those were; or None, why."""
-    if welfare is None and utility is not None:
+def _most_profitable(lies: Sequence[_Lie]) -> _Lie | None:
+    ranked = sorted(lies, key=lambda lie: (lie.agent, lie.kind))  # stable: then in the order of the profiles
+    return ranked[_first_best(np.array([lie.gain for lie in ranked]))] if ranked else None
+
+
+def _play_again(lie: _Lie, setting: Setting, table: Table, weights: Weights | None, cells: int) -> None:
+    """Play a lie and the truth once more: what is random in one place only was not seen when the rule was tried."""
+    if weights is None:
+        earned = _earned(setting, table.again(lie.slab), lie.agent, lie.slab)
+    else:
+        ((_, earned),) = _situations(setting, table.again, weights, cells, lie.agent)
+    gain = float(earned[lie.kind, lie.report, 0] - earned[lie.kind, lie.kind, 0])
+    if not math.isclose(gain, lie.gain, rel_tol=1e-9):
+        reports = [plain(grid[part[0]]) for grid, part in zip(setting.grids, lie.slab, strict=True)]
+        reports[lie.agent] = plain(setting.grids[lie.agent][lie.report])
+        raise ValueError(f"the rule gave two different results for the same reports, such as {reports}: it is random. "
+                         "Audit its mean over many draws, or draw from a generator with a fixed seed.")
+
+
+def _witness(lie: _Lie, setting: Setting, bayes: bool) -> Witness:
+    types = [None if bayes else plain(grid[part[0]]) for grid, part in zip(setting.grids, lie.slab, strict=True)]
+    types[lie.agent] = plain(setting.grids[lie.agent][lie.kind])
+    return Witness(lie.agent, tuple(types), plain(setting.grids[lie.agent][lie.report]), lie.gain)
+
+
+def _budget(
+    setting: Setting, table: Table, weights: Weights | None, cells: int
+) -> tuple[tuple[float, float] | None, float | None]:
+    """Return the lowest and the highest sum of payments over truthful profiles, and its mean under a prior."""
+    low, high, mean = math.inf, -math.inf, 0.0
+    for slab in slabs([*setting.honest], cells):
+        played = table.at(slab)
+        if not len(played.mean):
+            return None, None
+        low, high = min(low, float(played.low.min())), max(high, float(played.high.max()))
+        mean += float(played.mean @ weights(-1, slab)[0]) if weights else 0.0
+    return (low, high), mean
+
+
+def _shortfall(
+    setting: Setting, table: Table, cells: int, welfare: Callable[..., Any] | None, feasible: Any
+) -> tuple[float | None, str]:
+    """Return the most welfare that truthful profiles lose to the best alternative, and which; or None, and why."""
+    if isinstance(setting, Actions):
+        return None, "nobody says what effort is worth"
+    if isinstance(setting, Priced) and welfare is None:
         return None, "to compare welfare pass welfare=lambda types, outcome: ..."
-    which, options = "you call feasible", feasible
-    if feasible is None:
-        which, options = "the rule attains on this grid", [] if welfare else np.zeros((0, len(sizes)))
-    elif welfare is None:
-        options = checked("feasible", feasible, ndim=2, negative=True)
-    for _, outcomes in () if feasible is not None else map(table, slabs(sizes, cells)):
-        if welfare is None:
-            rows = np.concatenate([options, outcomes.allocation])
-            rows = rows[np.lexsort(rows.T)]
-            options = rows[np.append(True, (rows[1:] != rows[:-1]).any(axis=1))]
-        else:
-            options += _listed(outcomes)
-    if math.prod(sizes) * len(options) > (10**7 if welfare else 2 * 10**9):
+    which = "the rule attains on this grid" if feasible is None else "you call feasible"
+    everything = () if feasible is not None else (table.at(slab) for slab in slabs([*map(len, setting.grids)], cells))
+    quantities = isinstance(table.at(tuple(range(1) for _ in setting.grids)), Lines)
+    options: Any
+    if quantities:
+        options = np.zeros((0, len(setting.grids))) if feasible is None else checked(
+            "feasible", feasible, ndim=2, negative=True)
+        for played in everything:
+            assert isinstance(played, Lines)
+            options = _distinct(np.concatenate([options, played.allocation]))
+    else:
+        options = [] if feasible is None else list(feasible)
+        for played in everything:
+            assert isinstance(played, Listed)
+            options += played.results
+    if math.prod(map(len, setting.grids)) * len(options) > (2 * 10**9 if quantities else 10**7):
         return None, f"too many alternatives to compare ({len(options):,} allocations): pass feasible="
     lost = 0.0
-    for rows, outcomes in map(table, slabs(honest, cells)):
-        if welfare is None:
-            best = functools.reduce(np.maximum, (rows @ option for option in options))
-            own = np.vecdot(rows, outcomes.allocation)
+    for slab in slabs([*setting.honest], cells):
+        types, played = table.profiles(slab), table.at(slab)
+        if isinstance(played, Lines):
+            best = functools.reduce(np.maximum, (played.sign * (types @ option) for option in options))
+            own = played.sign * np.vecdot(types, played.allocation)
         else:
-            best = np.array([max(float(welfare(kind, option)) for option in options) for kind in rows])
-            own = np.array([float(welfare(*pair)) for pair in zip(rows, _listed(outcomes), strict=True)])
+            value = welfare or _welfare
+            best = np.array([max(float(value(kinds, option)) for option in options) for kinds in types])
+            own = np.array([float(value(*pair)) for pair in zip(types, played.results, strict=True)])
         if feasible is not None and (own - best).max() > 1e-9 * np.abs(own).max():
             raise ValueError("the rule hands out more than is feasible: for some types it is worth more than anything "
                              "that feasible= lists, which must be all that can be done")
@@ -164,8 +266,67 @@ def _shortfall(honest: list[int], sizes: list[int], table: Callable[[Slab], Any]
     return lost, f"among the {len(options):,} allocations that {which}"
 
 
-def _listed(outcomes: Any) -> list[Any]:
-    return [Outcome(*row) for row in zip(*outcomes, strict=True)] if isinstance(outcomes, Outcome) else outcomes
+def _welfare(types: Array, result: Any) -> float:
+    return float(sum(result.worth(i, kind) for i, kind in enumerate(types)))
+
+
+def _distinct(rows: Floats) -> Floats:
+    ordered = rows[np.lexsort(rows.T)]
+    return np.asarray(ordered[np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))])
+
+
+def _settled(setting: Any, n: int | None, reports: Any, utility: Any, welfare: Any) -> Setting:
+    """Return the setting, or `Values` of a bare grid; priced by the caller's own utility if there is one."""
+    if not isinstance(setting, Setting):
+        nested = any(np.ndim(entry) > 0 for entry in setting)
+        if nested and n is not None:
+            raise ValueError("setting holds a list of lists, and n is given: write Values(types, n) if all agents "
+                             "share these vectors as types, Values(grids) without n if each has a grid of its own")
+        setting = Values(setting, n, reports=reports)
+    elif n is not None or reports is not None:
+        raise ValueError("n and reports belong to a bare grid; a setting has them: Values(grid, n, reports=...)")
+    if utility is not None:
+        return Priced(setting, utility)
+    return Priced(setting, net) if welfare is not None else setting
+
+
+def tolerated(tolerance: float | None, largest: float) -> float:
+    """Return the tolerance asked for, or a billionth of the largest utility; a negative or NaN one is a ValueError."""
+    if tolerance is None:
+        return 1e-9 * largest
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance is {tolerance}: it must be a number of at least 0")
+    return tolerance
+
+
+def _independent_weights(prior: Any, honest: tuple[int, ...]) -> Weights:
+    rows = [np.asarray(row, float) for row in ([prior] * len(honest) if np.ndim(prior[0]) == 0 else prior)]
+    fits = [row.shape for row in rows] == [(count,) for count in honest]
+    if not fits or any(not (row >= 0).all() or abs(row.sum() - 1) > 1e-9 for row in rows):
+        raise ValueError(f"prior must hold a row an agent, of {[*honest]} probabilities, none negative, that sum to 1; "
+                         f"it has rows of {[row.size for row in rows]} that sum to {[row.sum().round(6) for row in rows]}")
+
+    def weights(agent: int, slab: Slab) -> Floats:
+        parts = [row[part.start : part.stop] for row, part in zip(rows, slab, strict=True)]
+        others = [part for j, part in enumerate(parts) if j != agent]
+        return functools.reduce(np.multiply.outer, others, np.ones(())).reshape(1, -1)
+
+    return weights
+
+
+def _joint_weights(setting: Joint) -> Weights:
+    likelihood = setting.likelihood()
+
+    def weights(agent: int, slab: Slab) -> Floats:
+        if agent < 0:
+            return likelihood[np.ix_(*slab)].reshape(1, -1)
+        own = range(setting.honest[agent])
+        by_type = np.moveaxis(likelihood, agent, 0)
+        among = by_type[np.ix_(own, *(part for j, part in enumerate(slab) if j != agent))].reshape(len(own), -1)
+        total = by_type.reshape(len(own), -1).sum(axis=1, keepdims=True)
+        return np.asarray(np.divide(among, total, out=np.zeros(among.shape), where=total > 0))
+
+    return weights
 
 
 def _first_best(gains: Floats) -> int:

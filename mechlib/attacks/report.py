@@ -1,8 +1,14 @@
 """What an audit found: the verdicts, the numbers behind them, and the most profitable lie, in words."""
 
+from __future__ import annotations
+
 import html
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from mechlib.settings import Setting, Values, show
 
 NAMES = {"dominant": "truth is dominant", "Bayes": "truth is an equilibrium", "sampled": "truth held every time"}
 WORDS = {True: "yes", False: "NO", None: "not checked"}
@@ -10,6 +16,7 @@ WORDS = {True: "yes", False: "NO", None: "not checked"}
 
 class Witness(NamedTuple):
     """The most profitable lie: `types` holds the agent's true one, and the others' reports (Bayes: None for each)."""
+
     agent: int
     types: tuple[Any, ...]
     lie: Any
@@ -19,15 +26,17 @@ class Witness(NamedTuple):
 @dataclass(frozen=True, repr=False)
 class Audit:
     """The verdict on a rule; printed, it reads as sentences, and a notebook shows a table."""
+
     rule: str  #: the rule's name
     kind: Literal["dominant", "Bayes", "sampled"]  #: any reports of the others; their truth, under a prior; a sample
     agents: int  #: how many agents there are
-    profiles: int  #: how many report profiles were tabulated
+    profiles: int  #: how many report profiles were played
     lies: int  #: how many times a lie was compared with the truth
     witness: Witness | None  #: the most profitable lie, or None if none gains more than `tolerance`
+    sentence: str  #: the same in words, or nothing
     tolerance: float  #: gains, losses and missing welfare up to this count as rounding
     worst_utility: float  #: the lowest (Bayes: expected) utility of an agent that tells the truth
-    noun: str = "worth"  #: what a type is called: "worth" for values, "of type" where the utility is the caller's
+    sells: bool = False  #: whether the money goes to the agents (rewards) and not to the designer (payments)
     budget: tuple[float, float] | None = None  #: lowest and highest sum of payments over truthful profiles
     expected_revenue: float | None = None  #: its mean under the prior or over the sample
     welfare_lost: float | None = None  #: the most by which a truthful profile falls short of the best alternative
@@ -62,21 +71,26 @@ class Audit:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return the findings as (question, verdict, explanation), the text behind both displays."""
-        truth = f"no lie gains more than {self.tolerance:.0e}{' on average' if self.kind == 'Bayes' else ''}"
+        least = f"more than {self.tolerance:.0e}" if self.tolerance else "anything"
+        truth = f"no lie gains {least}{' on average' if self.kind == 'Bayes' else ''}"
         if self.kind == "sampled":
-            truth += f" in this sample: at 95 % confidence fewer than {show(3 / self.profiles)} of profiles have one"
+            truth += " among those that were tried; a narrower one may exist"
+        worst = show(0.0 if abs(self.worst_utility) <= self.tolerance else self.worst_utility)
         lost = f"loses up to {show(self.welfare_lost)} " if self.is_efficient is False else ""
         found = [
-            (NAMES[self.kind], WORDS[not self.witness], sentence(self.witness, self.noun) if self.witness else truth),
+            (NAMES[self.kind], WORDS[not self.witness], self.sentence or truth),
             ("nobody honest loses", WORDS[self.is_ir],
-             f"the worst off {'expects' if self.kind == 'Bayes' else 'ends with'} {show(self.worst_utility)}"),
+             f"the worst off {'expects' if self.kind == 'Bayes' else 'ends with'} {worst}"),
             ("efficient", WORDS[self.is_efficient], lost + self.compared_with),
         ]
         if self.mean_regret is not None:
             found.insert(1, ("mean gain", "", f"{show(self.mean_regret)}, standard error {show(self.standard_error)}"))
         if self.budget is not None:
-            mean = "" if self.expected_revenue is None else f", {show(self.expected_revenue)} on average"
-            found.append(("sum of payments", "", f"{show(self.budget[0])} to {show(self.budget[1])}{mean}"))
+            low, high = self.budget if not self.sells else (0.0 - self.budget[1], 0.0 - self.budget[0])
+            mean = self.expected_revenue
+            average = "" if mean is None else f", {show(0.0 - mean if self.sells else mean)} on average"
+            money = "rewards" if self.sells else "payments"
+            found.append((f"sum of {money}", "", f"{show(low)} to {show(high)}{average}"))
         return found
 
     def __repr__(self) -> str:
@@ -98,22 +112,22 @@ class Audit:
         return f"Audit of {rule}: {self.agents} agents, {self.profiles:,} profiles, {self.lies:,} lies tried"
 
 
-def sentence(witness: Witness, noun: str = "worth") -> str:
-    """Say a witness in words; `noun` says what a type is."""
+def sentence(witness: Witness, setting: Setting, sells: bool = False) -> str:
+    """Say a witness in the words of its setting; `sells` says that a type is a cost."""
     agent, types, lie, gain = witness
-    others = [show(other) for j, other in enumerate(types) if j != agent]
-    average, when = "", f" when the others report ({', '.join(others[:8] + ['…'] * (len(others) > 8))})"
-    if len(others) < 2:
-        when = f" when the other reports {others[0]}" if others else ""
-    if others and types[agent - 1] is None:
-        average, when = " on average", " when the others are truthful"
-    return f"agent {agent}, {noun} {show(types[agent])}, gains {show(gain)}{average} by reporting {show(lie)}{when}"
+    bayes = any(kind is None for kind in types)
+    costs = sells and isinstance(setting, Values)
+    who = f"with cost {show(types[agent])}" if costs else setting.of(agent, types[agent])
+    others = [(j, other) for j, other in enumerate(types) if j != agent]
+    average, when = "", ""
+    if others:
+        average = " on average" if bayes else ""
+        when = " when the others are truthful" if bayes else f" {setting.when(others)}"
+    return f"agent {agent}, {who}, gains {show(gain)}{average} by {setting.by(agent, lie)}{when}"
 
 
-def show(value: Any) -> str:
-    """Write a number, or a list of them, in at most four digits."""
-    if isinstance(value, list | tuple):
-        return "(" + ", ".join(map(show, value)) + ")"
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return str(value)
+def plain(value: Any) -> Any:
+    """Return a numpy scalar or row as plain Python, for people to read."""
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist())
+    return value.item() if isinstance(value, np.generic) else value

@@ -99,7 +99,7 @@ def attack_by_audit(rule: Rule, slot: float = SLOT) -> Audit:
         return Outcome(right - wrong, -wrong - slot * chance)
 
     found = audit(expected, BELIEFS, n=AGENTS)
-    return replace(found, rule="this rule", noun="of type", budget=None, welfare_lost=None,
+    return replace(found, rule="this rule", budget=None, welfare_lost=None,
                    compared_with="its shortfall is measured apart")
 
 

@@ -175,7 +175,6 @@ def _function(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str 
 
 def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
     from mechlib.attacks.audit import audit, audit_bayes
-    from mechlib.attacks.report import sentence
 
     if not callable(answer):
         return f"Give a mechanism, a function from reports to an outcome; {show(answer)} is not one."
@@ -183,7 +182,7 @@ def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | N
     judge = audit_bayes if "prior" in options else audit
     report = judge(answer, python(exercise.types, names), **options)
     low, high = report.budget or (0.0, 0.0)
-    lie = "" if report.witness is None else sentence(report.witness)
+    lie = report.sentence
     loss = f"an honest agent ends with {show(report.worst_utility)}"
     failures = {
         "dsic": (report.witness is not None, f"It is not truthful: {lie}."),

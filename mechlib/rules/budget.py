@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Outcome, checked
+from mechlib.mechanism import Award, checked
 
 
-def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Outcome:
+def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Award:
     """Hire within a hard budget: the cheapest per unit of value, for a share in proportion to value (Singer 2010).
 
     Truthful in costs, individually rational, and never over the budget. It is close to the best where no single agent
@@ -14,7 +14,7 @@ def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Outco
 
     Costs (..., n) are reported; values (n,) or (..., n) are what agents are worth to the designer, in total their sum;
     `budget` is what may be spent. A ValueError is raised if any is negative, NaN, infinite, empty or mis-shaped. Who
-    asks for more than the budget is left out. Ties go to the lowest index. Payments TO the agents are (..., n).
+    asks for more than the budget is left out. Ties go to the lowest index. Allocation and rewards are (..., n).
     """
     cost, worth = checked("costs", costs), checked("values", values)
     (money,), worth = checked("budget", [budget], ndim=1).tolist(), np.broadcast_to(worth, cost.shape)
@@ -30,4 +30,4 @@ def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Outco
                        np.take_along_axis(padded, count, axis=-1))
     chosen = np.zeros(cost.shape)
     np.put_along_axis(chosen, order, hired.astype(float), axis=-1)
-    return Outcome(chosen, np.where(chosen > 0, np.maximum(worth * share, cost), 0.0))
+    return Award(chosen, np.where(chosen > 0, np.maximum(worth * share, cost), 0.0))

@@ -10,9 +10,13 @@ from mechlib.mechanism import Floats, Ints, checked, counted
 
 
 class PathOutcome(NamedTuple):
-    """The edges bought, indices into the input in path order, and what is paid TO each of them, aligned."""
+    """The edges bought, indices into the input in path order, and what every edge is paid, (E,): 0 if not bought."""
     edges: Ints
-    payments: Floats
+    rewards: Floats
+
+    def worth(self, agent: int, cost: float) -> float:
+        """Return what selling costs an edge, as a negative number: 0 if it is not bought."""
+        return -float(cost) if agent in self.edges else 0.0
 
 
 def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, directed: bool = False) -> PathOutcome:
@@ -61,7 +65,9 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
     else:
         to_target = dijkstra(graph, indices=target)
         without = _replacements(place, bought, ends, cost, from_source, to_target, before)
-    return PathOutcome(bought, np.maximum(without - from_source[target] + cost[bought], cost[bought]))
+    rewards = np.zeros(len(cost))
+    rewards[bought] = np.maximum(without - from_source[target] + cost[bought], cost[bought])
+    return PathOutcome(bought, rewards)
 
 
 def _graph(ends: Ints, cost: Floats, nodes: int, directed: bool) -> Any:

@@ -19,17 +19,35 @@ class Pivot(NamedTuple):
     outcome: int | Ints
     payments: Floats
 
+    def worth(self, agent: int, values: ArrayLike) -> float:
+        """Return what the outcome is worth to an agent that values the outcomes so, (outcomes,)."""
+        return float(np.asarray(values)[self.outcome])
+
 
 class Assignment(NamedTuple):
     """The item of each agent, shape (n,), -1 where it gets none, and the payments from the agents, shape (n,)."""
     item: Ints
     payments: Floats
 
+    def worth(self, agent: int, values: ArrayLike) -> float:
+        """Return what its item is worth to an agent that values the items so, (m,): 0 if it gets none."""
+        item = int(self.item[agent])
+        return float(np.asarray(values)[item]) if item >= 0 else 0.0
+
 
 class BundleOutcome(NamedTuple):
     """The bundle of each agent, empty where it gets none, and the payments from the agents, shape (n,)."""
     bundles: tuple[frozenset[Hashable], ...]
     payments: Floats
+
+    def worth(self, agent: int, value: float | Mapping[frozenset[Hashable], float]) -> float:
+        """Return what its bundle is worth to an agent: its one value if it wins; or the best of what it can make of it.
+
+        `value` is a number for an agent that wants one bundle, else a mapping from bundles to values.
+        """
+        if isinstance(value, Mapping):
+            return max((float(v) for bundle, v in value.items() if bundle <= self.bundles[agent]), default=0.0)
+        return float(value) if self.bundles[agent] else 0.0
 
 
 def vcg(valuations: ArrayLike) -> Pivot:

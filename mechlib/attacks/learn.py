@@ -1,0 +1,248 @@
+"""Where agents end that learn, by being paid, what to report under a rule."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from mechlib.attacks.learners import Exp3, Hedge
+from mechlib.mechanism import Array, Floats, Ints, Rule, counted
+from mechlib.settings import Setting, show
+
+_KEPT = 2**23  # numbers that are kept of what profiles earned
+_TRIED = 4096  # random plays that find the range of payoffs
+
+
+@dataclass(frozen=True, repr=False)
+class Learned:
+    """What came of learning.
+
+    Attributes
+    ----------
+    setting : Setting
+    chances : tuple of arrays (lives, k_i, r_i)
+        How often each type of each agent makes each of its reports, on average over the second half of its life.
+    path : array (10, lives, n)
+        The report of each agent less its type, on average over each tenth of its life; NaN where those are no numbers.
+    gain : array (lives, n)
+        What an agent earned a round, over the second half, above what the truth would have earned in its place.
+    revenue : array (10, lives)
+        What the designer collected a round, by tenths.
+    """
+
+    setting: Setting
+    chances: tuple[Floats, ...]
+    path: Floats
+    gain: Floats
+    revenue: Floats
+
+    def reports(self, agent: int = 0) -> Floats:
+        """Return what each type of an agent came to report, (lives, k): the mean; silence counts as 0."""
+        return np.asarray(self.chances[agent] @ np.nan_to_num(self.setting.grids[agent].astype(float)))
+
+    def favourite(self, agent: int = 0) -> list[Any]:
+        """Return the report that each type of an agent makes most often, over all lives, (k,)."""
+        likeliest = self.chances[agent].mean(axis=0).argmax(axis=1)
+        return [self.setting.grids[agent][k].item() for k in likeliest]
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return the type, the mean report and its standard error, and the gain, for each type of agent 0."""
+        types = self.setting.grids[0][: self.setting.honest[0]]
+        said = self.reports() if np.issubdtype(types.dtype, np.number) else None
+        lines = []
+        for k, kind in enumerate(types):
+            most = f"mostly {self.setting.by(0, self.favourite()[k])}"
+            mean = "" if said is None else f"{said[:, k].mean():.2f} ± {_error(said[:, k]):.2f}"
+            lines.append((self.setting.of(0, kind.item()), mean, most))
+        return lines
+
+    def __repr__(self) -> str:
+        gain = f"gains {show(float(self.gain[:, 0].mean()))} ± {_error(self.gain[:, 0]):.2g} a round above the truth"
+        return "\n".join([f"agent 0 {gain}", *(f"  {who:16}{mean:>14}  {most}" for who, mean, most in self.rows())])
+
+    def _repr_html_(self) -> str:
+        gain = f"{show(float(self.gain[:, 0].mean()))} ± {_error(self.gain[:, 0]):.2g}"
+        body = "".join(f'<tr><th scope="row">{html.escape(who)}</th><td>{mean}</td><td>{html.escape(most)}</td></tr>'
+                       for who, mean, most in self.rows())
+        return (f"<table><caption>Agent 0 learns: it gains {gain} a round above the truth</caption><thead><tr>"
+                f"<th>type</th><th>reports</th><th></th></tr></thead><tbody>{body}</tbody></table>")
+
+
+def learn(
+    rule: Rule, setting: Setting, *, learner: Literal["hedge", "bandit"] = "hedge", who: Sequence[int] | None = None,
+    rounds: int = 2000, lives: int = 100, seed: int = 0,
+) -> Learned:
+    """Let simulated agents play a rule over and over and learn, for each of their types apart, what to report.
+
+    Each round types are drawn afresh, and what turns out with them. Hedge learns from what every report would have
+    earned against the reports that were made (Freund & Schapire 1997); a bandit, Exp3, from what its own earned alone,
+    and tries something at random a tenth of the time (Auer et al. 2002). Payoffs are scaled by the range that random
+    plays find. A progress bar comes up after a second.
+
+    Parameters
+    ----------
+    rule : callable
+        As in `audit`, with the same setting.
+    setting : Setting
+    learner : {"hedge", "bandit"}
+    who : sequence of int, optional
+        The agents that learn; the others are honest. By default all of them do.
+    rounds, lives : int
+        A multiple of ten rounds; so many independent copies of the whole play run side by side.
+    seed : int
+
+    Returns
+    -------
+    Learned
+
+    Raises
+    ------
+    ValueError
+        For an unknown learner or agent, for rounds that are no multiple of ten, and for what `audit` refuses.
+    """
+    n = len(setting.grids)
+    learning = [*range(n)] if who is None else [*who]
+    if learner not in ("hedge", "bandit"):
+        raise ValueError(f"learner is {learner!r}: it must be 'hedge' (sees what every report would have earned) or "
+                         "'bandit' (sees what its own earned)")
+    if counted("rounds", rounds) % 10 or not set(learning) <= {*range(n)} or not learning:
+        raise ValueError(f"rounds is {rounds} and who {learning}: take a multiple of ten, and agents from 0 to {n - 1}")
+    rng, plays = np.random.default_rng(seed), _Plays(rule, setting)
+    low, span = plays.payoff_range(rng)
+    replicas = {i: (counted("lives", lives), plays.honest[i]) for i in learning}
+    players = {i: _player(learner, plays.sizes[i], rounds, replicas[i]) for i in learning}
+    chances = [np.zeros((lives, plays.honest[i], plays.sizes[i])) for i in range(n)]
+    numbers = all(np.issubdtype(grid.dtype, np.number) and grid.ndim == 1 for grid in setting.grids)
+    values = [np.nan_to_num(grid.astype(float)) if numbers else np.full(len(grid), math.nan) for grid in setting.grids]
+    path, gain, revenue = np.zeros((10, lives, n)), np.zeros((lives, n)), np.zeros((10, lives))
+    life = np.arange(lives)
+    for now in tqdm(range(rounds), desc="learning", unit="round", delay=1.0, leave=False):
+        window, late = now * 10 // rounds, now >= rounds // 2
+        types, found = plays.draw(rng, lives)
+        told = types.copy()  # the honest report the number of their type
+        for i, player in players.items():
+            told[:, i] = player.choose(rng)[life, types[:, i]]
+        earned, paid = plays.earned(types, told, found)
+        revenue[window] += paid
+        for i in range(n):
+            path[window, :, i] += values[i][told[:, i]] - values[i][types[:, i]]
+        for i, player in players.items():
+            if isinstance(player, Hedge):
+                each = plays.each_report(i, types, told, found)
+                truth = each[life, types[:, i]]
+                news = np.zeros(player.totals.shape)
+                news[life, types[:, i]] = np.clip((each - low) / span, 0.0, 1.0)
+                player.update(news)
+            else:
+                honest = told.copy()
+                honest[:, i] = types[:, i]
+                truth = plays.earned(types, honest, found)[0][:, i] if late else np.zeros(lives)
+                news = np.zeros((lives, plays.honest[i]))
+                news[life, types[:, i]] = np.clip((earned[:, i] - low) / span, 0.0, 1.0)
+                actions = np.zeros(news.shape, int)
+                actions[life, types[:, i]] = told[:, i]
+                player.update(actions, news)  # a payoff of 0 teaches nothing about the types that were not drawn
+            if late:
+                gain[:, i] += earned[:, i] - truth
+                chances[i] += player.probabilities
+    half = rounds - rounds // 2
+    for i in range(n):
+        if i in players:
+            chances[i] /= half
+        else:
+            chances[i][:, range(plays.honest[i]), range(plays.honest[i])] = 1.0
+    return Learned(setting, tuple(chances), path * 10 / rounds, gain / half, revenue * 10 / rounds)
+
+
+class _Plays:
+    """What profiles of reports, given by number, earn; kept where there are few enough of them."""
+
+    def __init__(self, rule: Rule, setting: Setting) -> None:
+        self.setting, self.play = setting, setting.ex_post(rule)
+        self.sizes, self.honest = [len(grid) for grid in setting.grids], [*setting.honest]
+        self.n = len(self.sizes)
+        self.levels = [*self.sizes, *[2] * (self.n * setting.uncertain)]
+        size = math.prod(self.levels)
+        kept = size * sum(self.honest) <= _KEPT
+        self.known = np.zeros(size if kept else 0, bool)
+        self.worth = [np.zeros((len(self.known), k)) for k in self.honest]
+        self.paid = np.zeros(len(self.known))
+
+    def draw(self, rng: np.random.Generator, lives: int) -> tuple[Ints, Ints]:
+        """Draw types, by number, and what turns out with them, both (lives, n)."""
+        drawn = self.setting.draw(rng, lives)
+        found = self.setting.turn_out(rng, drawn)
+        return self._numbers(drawn), found
+
+    def _numbers(self, drawn: Array) -> Ints:
+        columns = []
+        for i, honest in enumerate(self.honest):
+            same = drawn[:, i, None] == self.setting.grids[i][:honest]
+            columns.append((same if same.ndim == 2 else same.all(axis=2)).argmax(axis=1))
+        return np.stack(columns, axis=1)
+
+    def earned(self, types: Ints, told: Ints, found: Ints) -> tuple[Floats, Floats]:
+        """Return what each agent earns (batch, n), and what the designer collects (batch,)."""
+        if not len(self.known):
+            played = self._play(told, found)
+            own = [played.own(i, self.setting.grids[i][types[:, i]]) for i in range(self.n)]
+            return np.stack(own, axis=1), self._collected(played)
+        codes = self._codes(told, found)
+        return np.stack([self.worth[i][codes, types[:, i]] for i in range(self.n)], axis=1), self.paid[codes]
+
+    def each_report(self, agent: int, types: Ints, told: Ints, found: Ints) -> Floats:
+        """Return what each report of one agent would have earned, (batch, reports), the others' being as they were."""
+        count = self.sizes[agent]
+        tried, luck = np.repeat(told, count, axis=0), np.repeat(found, count, axis=0)
+        tried[:, agent] = np.tile(np.arange(count), len(told))
+        own = np.repeat(types[:, agent], count)
+        if len(self.known):
+            flat = self.worth[agent][self._codes(tried, luck), own]
+        else:
+            flat = self._play(tried, luck).own(agent, self.setting.grids[agent][own])
+        return flat.reshape(-1, count)
+
+    def payoff_range(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Return the lowest payoff of random plays, and how far the highest is above it."""
+        types, found = self.draw(rng, _TRIED)
+        told = np.stack([rng.integers(size, size=_TRIED) for size in self.sizes], axis=1)
+        earned, _ = self.earned(types, told, found)
+        if not np.isfinite(earned).all():
+            raise ValueError("some reports earn an infinite amount, from which nobody can learn: bound the rule, or "
+                             "keep its reports off the ends")
+        return float(earned.min()), max(float(np.ptp(earned)), 1e-12)
+
+    def _codes(self, told: Ints, found: Ints) -> Ints:
+        codes = np.ravel_multi_index([*told.T, *found.T][: len(self.levels)], self.levels)
+        fresh = np.unique(codes[~self.known[codes]])
+        if len(fresh):
+            parts = np.stack(np.unravel_index(fresh, self.levels), axis=1)
+            luck = parts[:, self.n :] if self.setting.uncertain else np.zeros(parts.shape, int)
+            played = self._play(parts[:, : self.n], luck)
+            for i, honest in enumerate(self.honest):
+                self.worth[i][fresh] = played.utility(i, self.setting.grids[i][:honest]).T
+            self.paid[fresh], self.known[fresh] = self._collected(played), True
+        return np.asarray(codes)
+
+    def _play(self, told: Ints, found: Ints) -> Any:
+        reports = np.stack([grid[column] for grid, column in zip(self.setting.grids, told.T, strict=True)], axis=1)
+        return self.play(reports, found.astype(float))
+
+    def _collected(self, played: Any) -> Floats:
+        return np.asarray(played.mean if len(played.mean) else np.zeros(len(played)))
+
+
+def _player(learner: str, actions: int, rounds: int, replicas: tuple[int, int]) -> Hedge | Exp3:
+    if learner == "bandit":
+        return Exp3(actions, 0.1, replicas)
+    return Hedge(actions, Hedge.best_rate(actions, max(rounds // replicas[1], 1)), replicas)
+
+
+def _error(sample: Floats) -> float:
+    return float(sample.std(ddof=1) / math.sqrt(len(sample))) if len(sample) > 1 else math.nan
