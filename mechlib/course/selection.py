@@ -136,12 +136,12 @@ def empirical_game(
     said, right = np.asarray(reports, float), np.asarray(found, float)
     spent = np.zeros(said.shape) if costs is None else np.asarray(costs, float)
     if said.ndim != 3 or len(said) != len(variants) or not said.shape == right.shape == spent.shape:
-        raise ValueError(f"reports, found and costs must be ({len(variants)} variants, tasks, agents); their shapes are "
+        raise ValueError(f"reports, found and costs must be ({len(variants)} variants, tasks, agents); they are "
                          f"{said.shape}, {right.shape} and {spent.shape}")
     count, tasks, agents = said.shape
     earned = np.zeros((*[count] * agents, tasks, agents))
     hit = np.zeros((*[count] * agents, tasks))
-    seats = np.arange(agents)
+    seats = [*range(agents)]
     for profile in itertools.product(range(count), repeat=agents):
         tables = (table[list(profile), :, seats].T for table in (said, right, spent))
         played = replay(rule, Recorded(*tables))
