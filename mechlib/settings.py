@@ -395,8 +395,10 @@ class Actions(Setting):
     def when(self, reports: Sequence[tuple[int, Any]]) -> str:
         """Say what the others do."""
         done = [[*self.actions[agent]][report] for agent, report in reports]
+        if len(done) == 1:
+            return f"when the other {does(done[0])}"
         if len(set(done)) == 1:
-            return f"when the other{'s' * (len(done) > 1)} {done[0]}{'s' * (len(done) == 1)}"
+            return f"when the others {done[0]}"
         return f"when the others {', '.join(done[:-1])} and {done[-1]}"
 
 
@@ -564,8 +566,20 @@ def show(value: Any) -> str:
 def doing(action: str) -> str:
     """Return the action of doing something: "shirk" becomes "shirking"; what is no single word is quoted."""
     if not action.isalpha():
-        return f"'{action}'"
+        return f"doing '{action}'"
+    if action.endswith("ie"):
+        return f"{action[:-2]}ying"
     if action.endswith("e") and not action.endswith("ee"):
         return f"{action[:-1]}ing"
-    short = len(action) > 2 and action[-1] not in "aeiouwxy" and action[-2] in "aeiou" and action[-3] not in "aeiou"
-    return f"{action}{action[-1]}ing" if short and len(action) < 5 else f"{action}ing"
+    one_syllable = [letter in "aeiou" for letter in action[-3:]] == [False, True, False] and sum(
+        letter in "aeiouy" for letter in action) == 1
+    return f"{action}{action[-1]}ing" if one_syllable and action[-1] not in "wx" else f"{action}ing"
+
+
+def does(action: str) -> str:
+    """Return what somebody else does: "shirk" becomes "shirks"; what is no single word is quoted."""
+    if not action.isalpha():
+        return f"does '{action}'"
+    if action.endswith("y") and action[-2:-1] not in (*"aeiou", ""):
+        return f"{action[:-1]}ies"
+    return f"{action}es" if action.endswith(("s", "sh", "ch", "x", "o")) else f"{action}s"
