@@ -177,19 +177,25 @@ def _function(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str 
     if not callable(answer):
         return f"Give a function; {show(answer)} is not one."
     reference, cases = python(exercise.expected, names), python(exercise.cases, names)
-    problem, given = None, list[Any]()
-    for case in cases:
-        given.append(answer(*copy.deepcopy(case)))
-        difference = _difference(given[-1], reference(*case), exercise.tolerance)
-        if problem is None and difference is not None:
+    for k, case in enumerate(cases):
+        given = answer(*copy.deepcopy(case))
+        difference = _difference(given, reference(*case), exercise.tolerance)
+        if difference is not None:
             problem = f"{answer.where} {difference}."
-    if problem is None:
-        return None
+            return _near_function(exercise, answer, names, cases[k:]) or problem
+    return None
+
+
+def _near_function(exercise: Exercise, answer: Any, names: Mapping[str, Any], cases: Sequence[Any]) -> str | None:
+    """Say in which known way a function is wrong, if it is so in all the cases that are left."""
     for miss in exercise.near:
-        known = [python(miss["value"], names)(*case) for case in cases]
-        if all(_difference(*pair, exercise.tolerance) is None for pair in zip(given, known, strict=True)):
-            return miss["say"]
-    return problem
+        known = python(miss["value"], names)
+        try:
+            if all(_difference(answer(*copy.deepcopy(c)), known(*c), exercise.tolerance) is None for c in cases):
+                return miss["say"]
+        except Exception:  # it fails where the known mistake does not: another one
+            continue
+    return None
 
 
 def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
