@@ -5,6 +5,7 @@ import pytest
 
 from mechlib.course import check as checking
 from mechlib.course.check import Exercise, check, find, python, show, verdict
+from mechlib.mechanism import Award, Outcome
 from mechlib.rules.auctions import first_price, second_price
 from mechlib.rules.scoring import absolute, quadratic
 
@@ -31,6 +32,7 @@ NUMBER = Exercise(
         (0.4, "Not yet. 0.4 is too low. Halve 1."),
         (2, "Not yet. Upside down. Halve 1."),
         ("half", "Not yet. Give a single number; 'half' is not one. Halve 1."),
+        ("0.5", "Not yet. Give a single number; '0.5' is not one. Halve 1."),
     ],
 )
 def test_a_number_is_called_too_high_or_too_low_and_never_given_away(answer, message):
@@ -83,6 +85,16 @@ def test_a_function_is_told_the_input_on_which_it_differs():
     assert told(RULE, 3) == "Not yet. Give a function; 3 is not one."
 
 
+def test_a_function_that_is_wrong_in_a_known_way_is_told_which():
+    exercise = Exercise(
+        "function", "`f`", expected="lambda x: 2 * x", cases="[(0,), (3,)]",
+        near=[{"value": "lambda x: x", "say": "Twice that."}],
+    )
+    assert told(exercise, lambda x: x) == "Not yet. Twice that."
+    assert told(exercise, lambda x: 0) == "Not yet. Your function(3) gave 0, expected 6."
+    assert told(exercise, lambda x: str(2 * x)) == "Not yet. Your function(0) gave '0', expected 0."
+
+
 def test_a_function_that_raises_is_told_the_exception_and_the_input():
     def broken(bids):
         return bids[7]
@@ -127,6 +139,45 @@ def test_each_property_that_fails_is_named():
     assert "not efficient: it loses 2 of welfare" in told(efficient, lambda bids: (0 * bids, 0 * bids))
 
 
+HIRING = Exercise(
+    "audit", "`hire`", setting="Values(range(1, 5), 3)", result="Award", options={"feasible": "np.eye(3)"},
+    wants=["dsic", "ir", "efficient"],
+)
+
+
+def hire(costs, kind=Award):
+    """Pay the cheapest the second-lowest cost."""
+    hired = [float(i == costs.index(min(costs))) for i in range(3)]
+    return kind(hired, [sorted(costs)[1] * h for h in hired])
+
+
+def test_a_rule_that_pays_agents_is_audited_with_costs_as_types():
+    assert told(HIRING, hire) == "Right."
+    assert told(HIRING, lambda costs: hire(costs, lambda *pair: pair)) == "Right."  # plain lists for plain lists
+    asked = "Not yet. It returns an Outcome. Here the money is rewards TO the agents, in an Award."
+    assert told(HIRING, lambda costs: hire(costs, Outcome)) == asked
+    assert "It returns an Award. Here the money is payments BY the agents" in told(AUCTION, lambda r: Award(r, r))
+    problem = told(HIRING, lambda costs: hire(costs)._replace(rewards=np.zeros(3)))
+    assert "It is not truthful: agent 0, with cost" in problem
+    assert "Rewards must sum to 0, but run from 1 to 4" in told(
+        Exercise("audit", "`hire`", setting="Values(range(1, 5), 3)", result="Award", wants=["balanced"]), hire)
+    assert told(HIRING, lambda costs: (np.full(3, 0.1), np.zeros(3))).startswith("Not yet. It hands out more")
+
+
+def test_a_setting_speaks_its_own_words():
+    team = Exercise("audit", "`pay`", setting="Actions({'shirk': 0, 'work': 1}, 2)", result="Award", wants=["dsic"])
+    assert told(team, lambda efforts: (efforts, 2 * efforts)) == "Right."
+    assert told(team, lambda efforts: (efforts, 0 * efforts)) == (
+        "Not yet. It is not truthful: agent 0, told to work, gains 1 by shirking when the other works."
+    )
+
+
+def test_beliefs_are_audited_by_a_rule_that_reads_what_is_found():
+    graders = Exercise("audit", "`pay`", setting="Beliefs(np.linspace(0, 1, 5), 2)", result="Award", wants=["dsic"])
+    assert told(graders, lambda said, found: (0 * said, 1 - (said - found) ** 2)) == "Right."
+    assert "agent 0, believing" in told(graders, lambda said, found: (0 * said, said))
+
+
 def test_a_prior_makes_it_a_bayesian_audit():
     options = {"n": "2", "prior": "np.full(3, 1 / 3)"}
     exercise = Exercise("audit", "`rule`", types="np.arange(3)", options=options, wants=["bic"])
@@ -138,7 +189,7 @@ def test_a_mechanism_that_raises_is_told_on_which_reports():
     def broken(bids):
         raise RuntimeError("no idea")
 
-    assert told(AUCTION, broken) == "Not yet. broken([3, 1]) raised RuntimeError: no idea."
+    assert told(AUCTION, broken) == "Not yet. broken([3, 0]) raised RuntimeError: no idea."
 
 
 def test_an_answer_of_the_wrong_form_is_told_so_and_not_shown_an_exception():
@@ -149,10 +200,10 @@ def test_an_answer_of_the_wrong_form_is_told_so_and_not_shown_an_exception():
         "audit", "`hire(bids)`, two arrays", types="[1, 2]", options={"n": "2", "utility": "lambda i, t, o: o[1][i]"}
     )
     wrong = "which cannot be judged: it is not of the form that is asked for. Give `hire(bids)`, two arrays."
-    assert told(pairs, four) == f"Not yet. four([1, 2]) gave 4, {wrong}"
+    assert told(pairs, four) == f"Not yet. four([2, 2]) gave 4, {wrong}"
     assert told(AUCTION, four) == (
-        "Not yet. For the reports [3, 1] the rule returned 4: it must be an Outcome or a pair (allocation, payments), "
-        "both (2,), one number an agent and never NaN. Give `rule`."
+        "Not yet. For the reports [3, 0] the rule returned 4: it must be an Outcome, an Award or a pair (allocation, "
+        "payments), both (2,), one number an agent and never NaN. Give `rule`."
     )
     numbers = Exercise(
         "property", "`x`, three numbers", test="assert sum(x + 0.0 for x in answer) < np.array([9, 9]).sum()"
@@ -237,6 +288,7 @@ def test_long_values_are_shown_short():
     assert len(show(np.arange(1000))) == 100
     assert show((1.23456, True, "a")) == "(1.235, True, 'a')"
     assert show(checking.check) == "check"
+    assert show(object()) == "object"
 
 
 def test_python_in_the_tables_is_an_expression_or_statements_that_define_the_answer():

@@ -44,6 +44,14 @@ def test_every_wrong_answer_fails_with_its_message(name):
         assert "not attempted" not in judged.message
 
 
+@pytest.mark.parametrize("name", [name for name in EXERCISES if find(name).also])
+def test_every_other_right_answer_passes(name):
+    exercise = find(name)
+    for answer in exercise.also:
+        judged = verdict(exercise, python(answer, exercise.names()))
+        assert judged.right, f"{answer}: {judged.message}"
+
+
 @pytest.mark.parametrize("name", EXERCISES)
 def test_every_exercise_has_a_stub_that_runs_and_a_solution_that_is_right(name):
     found = list(cells(name.split("-")[0]))

@@ -12,6 +12,7 @@ marked \* are Python: an expression, or statements that define `answer`. They se
     near = [{value = "5", say = "That is A's value; what do the others lose through A?"}]    # * optional
     hint = "Solve it again without A."   # optional, said after every miss
     right = "A pays its externality."    # optional, said after success
+    also = ["4.0"]                       # other right answers*, which must pass
     wrong = [                            # at least two: typical wrong answers*, with words their message must contain
       {answer = "5", message = "A's value"},
       {answer = "'four'", message = "number"},
@@ -23,9 +24,11 @@ What the kinds take, besides the keys above:
 - choice: a letter or word. `key`, and ``say = {a = "why not a", ...}`` with a message for each wrong option.
 - values: an array, a tuple, any value. `expected`\ \*, `tolerance`, `near`.
 - function: a function. `expected`\ \* is the reference function, `cases`\ \* a list of argument tuples, `tolerance`.
-- audit: a mechanism. `types`\ \* and ``options = {n = "3", utility = "lambda i, t, o: ..."}``\ \* go to
-  `mechlib.audit`, or to `audit_bayes` where `prior` is among the options; `wants`: some of dsic (bic), ir,
-  efficient, no_deficit, balanced.
+  In `near` each value is a function that gets it wrong in a known way.
+- audit: a mechanism. `setting`\ \*, such as ``Values(range(5), 4)``, or a bare grid in `types`\ \*, and
+  ``options = {feasible = "np.eye(4)"}``\ \* go to `mechlib.audit`, or to `audit_bayes` where `prior` is among the
+  options; `wants`: some of dsic (bic), ir, efficient, no_deficit, balanced. ``result = "Award"`` says that the rule
+  pays the agents: a plain pair is then read so, and an Outcome is refused; by default it is the other way round.
 - proper: a scoring rule. Truth must be strictly best; a failure names the belief and the better lie.
 - property: anything at all, judged by its `test`\ \* alone.
 
@@ -62,12 +65,15 @@ class Exercise:
     key: str = ""
     say: Mapping[str, str] = field(default_factory=dict)
     cases: str = ""
+    setting: str = ""
     types: str = ""
+    result: str = "Outcome"
     options: Mapping[str, str] = field(default_factory=dict)
     wants: Sequence[str] = ()
     test: str = ""
     hint: str = ""
     right: str = ""
+    also: Sequence[str] = ()
     wrong: Sequence[Mapping[str, str]] = ()
 
     def names(self) -> dict[str, Any]:
@@ -104,6 +110,8 @@ def show(value: Any) -> str:
         text = f"[{inside}]" if isinstance(value, list) else f"({inside})"
     else:
         text = getattr(value, "__name__", repr(value)).replace("<lambda>", "your function")
+        if " object at 0x" in text:
+            text = type(value).__name__  # not where it lies in memory
     return text if len(text) <= 100 else text[:97] + "..."
 
 
@@ -120,6 +128,8 @@ def _difference(given: Any, expected: Any, tolerance: float) -> str | None:
     if given is None:
         return "gave None (does it end in `return`?)"
     try:
+        if np.asarray(given).dtype.kind in "US":  # "inf" is a word, although numpy reads it as a number
+            raise TypeError
         ours, theirs = np.asarray(expected, dtype=float), np.asarray(given, dtype=float)
     except (TypeError, ValueError):  # words, sets and other things that are not numbers
         return None if np.array_equal(given, expected) else f"gave {show(given)}, expected {show(expected)}"
@@ -140,6 +150,8 @@ def _near(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | No
 def _number(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
     expected = float(python(exercise.expected, names))
     try:
+        if isinstance(answer, str):
+            raise TypeError
         given = float(answer)
     except (TypeError, ValueError):
         return f"Give a single number; {show(answer)} is not one."
@@ -164,26 +176,51 @@ def _values(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | 
 def _function(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
     if not callable(answer):
         return f"Give a function; {show(answer)} is not one."
-    reference = python(exercise.expected, names)
-    for case in python(exercise.cases, names):
+    reference, cases = python(exercise.expected, names), python(exercise.cases, names)
+    for k, case in enumerate(cases):
         given = answer(*copy.deepcopy(case))
-        problem = _difference(given, reference(*case), exercise.tolerance)
-        if problem is not None:
-            return f"{answer.where} {problem}."
+        difference = _difference(given, reference(*case), exercise.tolerance)
+        if difference is not None:
+            problem = f"{answer.where} {difference}."
+            return _near_function(exercise, answer, names, cases[k:]) or problem
+    return None
+
+
+def _near_function(exercise: Exercise, answer: Any, names: Mapping[str, Any], cases: Sequence[Any]) -> str | None:
+    """Say in which known way a function is wrong, if it is so in all the cases that are left."""
+    for miss in exercise.near:
+        known = python(miss["value"], names)
+        try:
+            if all(_difference(answer(*copy.deepcopy(c)), known(*c), exercise.tolerance) is None for c in cases):
+                return miss["say"]
+        except Exception:  # it fails where the known mistake does not: another one
+            continue
     return None
 
 
 def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
+    import mechlib
     from mechlib.attacks.audit import audit, audit_bayes
 
     if not callable(answer):
         return f"Give a mechanism, a function from reports to an outcome; {show(answer)} is not one."
-    options = {name: python(str(source), names) for name, source in exercise.options.items()}
+    known = {name: getattr(mechlib, name) for name in ("Values", "Beliefs", "Actions", "Joint")} | dict(names)
+    options = {name: python(str(source), known) for name, source in exercise.options.items()}
+    setting = python(exercise.setting or exercise.types, known)
     judge = audit_bayes if "prior" in options else audit
-    report = judge(answer, python(exercise.types, names), **options)
+    mistakes = list[str]()
+    try:
+        report = judge(_directed(exercise.result, answer, mistakes), setting, **options)
+    except ValueError as error:
+        if mistakes:
+            return mistakes[0]
+        if "more than is feasible" in str(error):
+            return "It hands out more than is feasible."
+        raise
     low, high = report.budget or (0.0, 0.0)
+    money, least, most = ("Rewards", 0.0 - high, 0.0 - low) if report.sells else ("Payments", low, high)
     lie = report.sentence
-    loss = f"an honest agent ends with {show(report.worst_utility)}"
+    loss = f"an honest agent {'expects' if report.kind == 'Bayes' else 'ends with'} {show(report.worst_utility)}"
     failures = {
         "dsic": (report.witness is not None, f"It is not truthful: {lie}."),
         "bic": (report.witness is not None, f"It is not truthful on average: {lie}."),
@@ -195,10 +232,32 @@ def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | N
         "no_deficit": (low < -report.tolerance, f"It runs a deficit of {show(-low)}."),
         "balanced": (
             max(-low, high) > report.tolerance,
-            f"Payments must sum to 0, but run from {show(low)} to {show(high)}.",
+            f"{money} must sum to 0, but run from {show(least)} to {show(most)}.",
         ),
     }
     return next((failures[want][1] for want in exercise.wants if failures[want][0]), None)
+
+
+def _directed(result: str, answer: Callable[..., Any], mistakes: list[str]) -> Callable[..., Any]:
+    """Return the learner's rule, with a plain pair read as the `Outcome` or the `Award` that the exercise asks for.
+
+    That it returns the other of the two is added to `mistakes`.
+    """
+    from mechlib.mechanism import Award, Outcome
+
+    kind, other = (Award, Outcome) if result == "Award" else (Outcome, Award)
+    money = "rewards TO the agents, in an Award" if kind is Award else "payments BY the agents, in an Outcome"
+
+    def rule(*reports: Any) -> Any:
+        given = answer(*reports)
+        if isinstance(given, other):
+            mistakes.append(f"It returns an {other.__name__}. Here the money is {money}.")
+            raise TypeError(mistakes[0])
+        pair = isinstance(given, (tuple, list)) and len(given) == 2 and not hasattr(given, "_fields")
+        return kind(*given) if pair else given
+
+    functools.update_wrapper(rule, answer, updated=())  # which arguments it asks for is read off the learner's own
+    return rule
 
 
 def _proper(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
