@@ -53,5 +53,7 @@ def test_bad_budgets_are_named() -> None:
     for budget, message in ((-1, "negative"), (np.nan, "NaN"), (np.inf, "infinite")):
         with pytest.raises(ValueError, match=f"budget.*{message}"):
             budget_feasible([1], [1], budget)
+    with pytest.raises(ValueError, match="costs must be an array of real numbers"):
+        budget_feasible(["low"], [1], 1)
     with pytest.raises(ValueError, match="values has shape"):
         budget_feasible([1], [1, 2], 1)

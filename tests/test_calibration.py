@@ -34,6 +34,12 @@ def test_reliability_counts_each_answer_in_one_bin():
     assert (table.low[table.counts > 0] <= table.accuracy[table.counts > 0]).all()
 
 
+@pytest.mark.parametrize("bins", [2, 5, 10, 20, 100])
+def test_a_confidence_on_an_edge_is_in_the_bin_that_it_opens(bins):
+    edges = [float(f"{k / bins:.2f}") for k in range(bins)]  # as they are written: .3, .6, .7
+    assert reliability(edges, [1] * bins, bins).counts.tolist() == [1] * bins
+
+
 def test_calibration_error_of_claiming_certainty_is_the_error_rate():
     assert reliability([1.0] * 10, [1] * 7 + [0] * 3).calibration_error == pytest.approx(0.3)
 
@@ -61,6 +67,9 @@ def test_auc_is_the_chance_that_right_answers_are_stated_more_surely():
         (lambda: brier_decomposition([50], [1]), "confidence must lie"),
         (lambda: reliability([0.5], [2]), "correct must lie"),
         (lambda: reliability([0.5], [1], bins=0), "bins"),
+        (lambda: auc(["high"], [1]), "confidence must be an array of numbers"),
+        (lambda: auc([0.5], ["yes"]), "correct must be an array of numbers"),
+        (lambda: auc([0.5], [np.nan]), "correct must lie"),
     ],
 )
 def test_calibration_errors_name_the_argument(call, words):

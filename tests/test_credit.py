@@ -89,6 +89,13 @@ def test_a_null_player_gets_nothing(game: tuple[int, np.ndarray]) -> None:
     assert difference_rewards(with_null, n + 1)[-1] == 0.0
 
 
+def test_what_there_is_without_anybody_drowns_nobody() -> None:
+    for start in (1e12, -1e15):
+        game = start + coalitions(3)[:, 0]
+        for v in (game, lambda c, game=game: game[c @ [1, 2, 4]]):
+            np.testing.assert_allclose(shapley(v, 3), [1, 0, 0], rtol=0, atol=1e-15)
+
+
 def test_a_table_and_a_function_give_the_same_values_across_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     v = np.random.default_rng(0).normal(size=1 << 9)
     weights = 1 << np.arange(9)

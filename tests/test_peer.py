@@ -179,6 +179,13 @@ def test_determinant_pays_nothing_to_a_constant_and_ignores_the_names_of_the_ans
     np.testing.assert_allclose(determinant_mi(renamed, 3), determinant_mi(reports, 3), atol=1e-15)
 
 
+def test_the_determinant_pays_nothing_where_nobody_says_anything_else() -> None:
+    """Choices are part of the question: read off the reports there would be one, whose determinant counts tasks."""
+    np.testing.assert_array_equal(determinant_mi(np.zeros((3, 4), int), 2), [0, 0, 0])
+    with pytest.raises(TypeError, match="choices"):
+        determinant_mi(np.zeros((3, 4), int))  # type: ignore[call-arg]
+
+
 def test_determinant_skips_pairs_that_share_too_few_tasks() -> None:
     reports = np.random.default_rng(6).integers(0, 2, (3, 12))
     with_stranger = reports.copy()
@@ -313,6 +320,19 @@ def test_an_agent_nobody_graded_comes_last() -> None:
         (lambda: correlated_agreement([[0, 3], [1, 1]], choices=2), "give at least 4"),
         (lambda: correlated_agreement([[0, 1], [1, 1]], signature=np.eye(3)), "signature has shape"),
         (lambda: determinant_mi([[0, 1, 0], [1, 1, 0]], 2), "at least 4"),
+        (lambda: determinant_mi(np.zeros((2, 9)), 1), "choices is 1"),
+        (lambda: determinant_mi(np.zeros((2, 9)), 2.0), "choices is 2.0"),
+        (lambda: determinant_mi([[0, 2, 0, 0], [1, 1, 0, 0]], 2), "give at least 3"),
+        (lambda: output_agreement([["yes", "no"], ["yes", "yes"]]), "reports must be an array of real numbers"),
+        (lambda: output_agreement(np.array([[0, "no"], [1, 1]], object)), "reports must be an array of real numbers"),
+        (lambda: peer_truth_serum([[0, 1], [1]]), "reports must be an array of real numbers"),
+        (lambda: correlated_agreement([[0, np.nan], [1, 1]]), "which is NaN"),
+        (lambda: correlated_agreement([[0, 1], [1, 1]], peers=["a", "b"]), "peers must be an array of real numbers"),
+        (lambda: correlated_agreement([[0, 1], [1, 1]], signature="eye"), "signature must be an array of real numbers"),
+        (lambda: bayesian_truth_serum([[0], [1]], [["a"], ["b"]]), "forecasts must be an array of real numbers"),
+        (lambda: bayesian_truth_serum([[0], [1]], [[[0.5, np.nan]], [[0.5, 0.5]]]), "strictly positive"),
+        (lambda: select_impartially([["a", "b"], ["a", "b"]], 1, np.random.default_rng(0)), "scores must be an array"),
+        (lambda: select_impartially(np.zeros((2, 2)), 0.5, np.random.default_rng(0)), "k is 0.5"),
         (lambda: bayesian_truth_serum([[0], [1]], np.ones((2, 2))), "forecasts has shape"),
         (lambda: bayesian_truth_serum([[0], [1]], [[[1, 0]], [[0.5, 0.5]]]), "strictly positive"),
         (lambda: select_impartially(np.zeros((2, 3)), 1, np.random.default_rng(0)), "square"),
