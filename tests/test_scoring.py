@@ -131,13 +131,6 @@ def test_truth_is_dominant_under_the_second_report_rule(belief, lie, others, pla
     assert expects(belief) >= -1e-12  # rational in expectation
 
 
-def test_clarke_prices_from_the_reports_alone_are_not_truthful_for_the_best_answer():
-    def paid_by_reports(c, rival=0.3):
-        return max(c - rival, 0.0)
-
-    assert paid_by_reports(1.0) > paid_by_reports(0.6)  # the claim pays, whatever the belief
-
-
 def test_abstaining_is_chosen_exactly_below_the_confidence_the_designer_picks():
     rule = abstain_pays(quadratic, 0.36)
     honest, silent = expected_score(rule, GRID, GRID), rule(np.nan, 0)
