@@ -34,6 +34,19 @@ def test_who_asks_for_more_than_the_budget_is_in_nobodys_way() -> None:
     np.testing.assert_array_equal(budget_feasible([150, 2], [100, 1], 100).allocation, [0, 1])
 
 
+def test_who_asks_for_just_what_is_allowed_is_hired() -> None:
+    np.testing.assert_array_equal(budget_feasible([6], [1], 6).rewards, [6])
+    np.testing.assert_array_equal(budget_feasible([3, 3], [1, 1], 6).rewards, [3, 3])
+    np.testing.assert_array_equal(budget_feasible([0, 1], [1, 1], 0).allocation, [1, 0])
+
+
+def test_nobody_is_paid_less_than_its_cost_not_even_by_rounding() -> None:
+    rng = np.random.default_rng(0)
+    costs, values = np.repeat(rng.random((500, 1)), 2, axis=1), np.repeat(rng.random((500, 1)), 2, axis=1)
+    hired = budget_feasible(costs, values, 1.0)
+    assert (utility(costs, hired) >= 0).all()
+
+
 def test_no_budget_and_no_value_hire_nobody_who_costs() -> None:
     np.testing.assert_array_equal(budget_feasible([1, 2], [1, 1], 0).allocation, [0, 0])
     np.testing.assert_array_equal(budget_feasible([1, 0], [0, 0], 9).allocation, [0, 0])
