@@ -40,6 +40,11 @@ def test_who_asks_for_just_what_is_allowed_is_hired() -> None:
     np.testing.assert_array_equal(budget_feasible([0, 1], [1, 1], 0).allocation, [1, 0])
 
 
+def test_ties_go_to_the_lowest_index() -> None:
+    np.testing.assert_array_equal(budget_feasible([2, 2, 2], [1, 1, 1], 3).allocation, [1, 0, 0])
+    np.testing.assert_array_equal(budget_feasible([3, 1, 2], [3, 1, 2], 4).allocation, [1, 1, 0])
+
+
 def test_nobody_is_paid_less_than_its_cost_not_even_by_rounding() -> None:
     rng = np.random.default_rng(0)
     costs, values = np.repeat(rng.random((500, 1)), 2, axis=1), np.repeat(rng.random((500, 1)), 2, axis=1)
