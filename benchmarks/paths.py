@@ -65,7 +65,8 @@ def main() -> None:
 
     peer, lengths = best_of(lambda: [peer_without(k) for k in some], times=1)
     total = costs[small.edges].sum()
-    np.testing.assert_allclose(small.rewards[small.edges][some], np.array(lengths) - total + costs[small.edges][some], atol=1e-9)
+    pivots = np.array(lengths) - total + costs[small.edges][some]
+    np.testing.assert_allclose(small.rewards[small.edges][some], pivots, atol=1e-9)
     peer *= len(small.edges) / len(some)
     report("vcg_path", "a grid of 1,001,112 edges; 99,904 for networkx",
            f"rewards of {SAMPLE} edges of {len(bought.edges)} and of 5 of {len(small.edges)} equal a search without "
