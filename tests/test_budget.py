@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mechlib.attacks.audit import audit
 from mechlib.mechanism import revenue, utility
 from mechlib.rules.budget import budget_feasible
+from mechlib.settings import Values
 
 TIED = st.integers(0, 5).map(float)
 
@@ -21,6 +23,12 @@ def test_truth_is_dominant_and_the_budget_holds(costs: np.ndarray, values: np.nd
     for lie in np.arange(0, 7, 0.5):
         reports = np.where(np.arange(5) == agent, lie, costs)
         assert utility(costs, budget_feasible(reports, values, budget))[agent] <= honest[agent] + 1e-9
+
+
+def test_a_hard_budget_goes_into_the_audit_as_it_stands() -> None:
+    found = audit(lambda costs: budget_feasible(costs, [3, 1, 2], 4), Values([0, 1, 2, 3], 3))
+    assert found.is_dsic and found.is_ir and found.sells
+    assert found.budget is not None and found.budget[0] >= -4
 
 
 def test_equal_values_hire_the_most_whose_cost_is_at_most_an_equal_share() -> None:

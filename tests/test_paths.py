@@ -6,7 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from mechlib.attacks.audit import audit
 from mechlib.rules.paths import vcg_path
+from mechlib.settings import Values
 
 EDGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=22)
 
@@ -99,6 +101,14 @@ def test_direction_matters() -> None:
     np.testing.assert_array_equal(vcg_path(edges, costs, 0, 2, directed=True).rewards, [np.inf, np.inf, 0])
     with pytest.raises(ValueError, match="no path"):
         vcg_path([(1, 0)], [1], 0, 1, directed=True)
+
+
+def test_a_path_costs_who_is_on_it_and_goes_into_the_audit_as_it_stands() -> None:
+    edges = [(0, 1), (1, 2), (0, 2), (0, 2)]
+    bought = vcg_path(edges, [1, 1, 3, 4], 0, 2)
+    assert [bought.worth(edge, 2.5) for edge in range(4)] == [-2.5, -2.5, 0, 0]
+    found = audit(lambda costs: vcg_path(edges, costs, 0, 2), Values([0, 1, 3], 4))
+    assert found.is_dsic and found.is_ir
 
 
 def test_truth_is_dominant_for_an_edge() -> None:

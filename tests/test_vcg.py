@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
+from mechlib.attacks.audit import audit
 from mechlib.rules.paths import vcg_path
 from mechlib.rules.vcg import Bid, BundleOutcome, vcg, vcg_assignment, vcg_combinatorial, vcg_knapsack
+from mechlib.settings import Values
 
 A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
 TIED = st.integers(0, 4).map(float)
@@ -125,6 +127,34 @@ def test_a_budget_breaks_vcg_with_two_items() -> None:
     assert of(5, 5, rival=4) == (1, 4)  # capped at the budget: one item, worth 10, for 4
     assert of(10, 20, rival=1) == (2, 2)  # truth: 18 ahead
     assert of(5, 5, rival=1) == (1, 1)  # capped: 9 ahead
+
+
+# what a result is worth to a type
+
+
+def test_a_pivot_is_worth_what_its_outcome_is() -> None:
+    chosen = vcg([[5, 0], [0, 3], [0, 7]])
+    assert (chosen.outcome, chosen.worth(0, [5, 0]), chosen.worth(1, [0, 3])) == (1, 0, 3)
+
+
+def test_an_assignment_is_worth_its_item_and_nothing_without_one() -> None:
+    result = vcg_assignment([[5, 1], [4, 3], [1, 1]])
+    assert [result.worth(i, values) for i, values in enumerate([[5, 1], [4, 3], [9, 9]])] == [5, 3, 0]
+
+
+def test_a_bundle_is_worth_the_best_that_it_holds() -> None:
+    sold = vcg_combinatorial([(0, AB, 2.0), (1, A, 1.0)], "ab")
+    assert (sold.worth(0, 2.0), sold.worth(1, 1.0)) == (2, 0)
+    assert sold.worth(0, {A: 1.0, B: 4.0, frozenset("abc"): 9.0}) == 4
+    assert sold.worth(1, {A: 1.0}) == 0
+
+
+def test_results_that_say_what_they_are_worth_are_audited_as_they_stand() -> None:
+    types = np.array([(0.0, 1.0), (2.0, 0.0), (3.0, 4.0)])
+    assert audit(vcg_assignment, Values(types, 3)).is_dsic
+    assert audit(vcg, Values(np.array([(0.0, 3.0), (2.0, 0.0), (1.0, 4.0)]), 2)).is_dsic
+    single = audit(lambda v: vcg_combinatorial([(0, AB, v[0]), (1, A, v[1]), (2, B, v[2])], "ab"), Values([0, 1, 3], 3))
+    assert single.is_dsic and single.is_ir
 
 
 # assignment
