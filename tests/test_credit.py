@@ -178,6 +178,8 @@ def test_proportional_split_follows_what_is_counted() -> None:
         (lambda: shapley_sampled([0.0, 1.0], 1, 1, np.random.default_rng(0)), "at least 2"),
         (lambda: difference_rewards([0.0], 2), "v has shape"),
         (lambda: equal_split(1.0, 0), "n is 0"),
+        (lambda: equal_split(1.0, 41), "n is 41"),
+        (lambda: proportional_split(1.0, [-0.5, 2.0]), "non-negative"),
         (lambda: proportional_split(1.0, [-1.0, 2.0]), "non-negative"),
     ],
 )

@@ -242,6 +242,7 @@ def test_a_rule_that_differs_by_a_rounding_error_from_its_batch_is_still_called_
     ("returned", "message"),
     [
         ((np.zeros(3), np.zeros(2)), "it must be an Outcome"),
+        ((np.zeros(2), np.zeros(2)), "it must be an Outcome"),
         ((np.zeros(3), np.full(3, np.nan)), "never NaN"),
         (np.zeros(3), "it must be an Outcome"),
         (None, "it must be an Outcome"),
@@ -265,6 +266,11 @@ def test_a_rule_that_fails_is_named_with_the_reports_on_which_it_does() -> None:
         lift(lambda bids: second(bids) if (bids != 7).all() else 1 / 0, SOME)(np.array([[1.0, 1, 1], [7, 1, 1]]))
     with pytest.raises(ValueError, match=r"fails on the reports \[1.0, 2.0, 3.0\]: ZeroDivisionError"):
         lift(lambda bids: 1 / 0, SOME)
+
+
+def test_a_rule_that_buys_alone_and_sells_in_a_batch_is_called_alone() -> None:
+    lifted = lift(lambda bids: (Outcome if bids.ndim == 1 else Award)(0 * bids, 0 * bids), SOME)
+    assert isinstance(lifted(SOME), Outcome) and not lifted.batched
 
 
 def test_a_rule_that_buys_here_and_sells_there_is_refused() -> None:

@@ -1,5 +1,7 @@
 """Peer prediction and impartial selection: the theory's claims, its oracles, and the definitions as plain loops."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,8 +123,25 @@ def naive_correlated_agreement(reports: np.ndarray, s: np.ndarray) -> np.ndarray
 @settings(max_examples=60, deadline=None)
 @given(REPORTS)
 def test_correlated_agreement_is_the_papers_double_loop(reports: np.ndarray) -> None:
-    signature = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.5, 0.0, 0.25]])
+    signature = np.array([[1.0, 0.0, 0.5], [0.25, 1.0, 0.0], [0.0, 0.75, 0.25]])
     ours = correlated_agreement(reports, choices=3, signature=signature)
+    np.testing.assert_allclose(ours, naive_correlated_agreement(reports, signature), atol=1e-12)
+    all_peers = np.ones((len(reports), len(reports)))  # an agent is no peer of itself, whatever the diagonal says
+    np.testing.assert_allclose(
+        correlated_agreement(reports, all_peers, choices=3, signature=signature), ours, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(REPORTS)
+def test_a_learnt_signature_is_what_goes_together_more_often_than_by_chance(reports: np.ndarray) -> None:
+    same, cross = np.zeros((3, 3)), np.zeros((3, 3))
+    n, tasks = reports.shape
+    for i, j in itertools.permutations(range(n), 2):
+        for t, u in itertools.product(range(tasks), repeat=2):
+            if reports[i, t] >= 0 and reports[j, u] >= 0:
+                (same if t == u else cross)[reports[i, t], reports[j, u]] += 1
+    signature = (same * cross.sum() > cross * same.sum()).astype(float)
+    ours = correlated_agreement(reports, choices=3)
     np.testing.assert_allclose(ours, naive_correlated_agreement(reports, signature), atol=1e-12)
 
 
@@ -221,6 +240,29 @@ def test_peer_truth_serum_pays_a_rare_agreement_more_than_a_common_one() -> None
     assert peer_truth_serum(rare)[0] > peer_truth_serum(common)[0]
 
 
+def naive_bayesian_truth_serum(reports: np.ndarray, forecasts: np.ndarray) -> np.ndarray:
+    n, tasks = reports.shape
+    earned: list[list[float]] = [[] for _ in range(n)]
+    for t in range(tasks):
+        who = [i for i in range(n) if reports[i, t] >= 0]
+        for i in who:
+            share = np.array([np.mean(reports[who, t] == k) for k in range(3)])
+            forecast = np.log(forecasts[who, t]).mean(axis=0)
+            k = reports[i, t]
+            score = np.log(share[k]) - forecast[k]
+            score += sum(x * (np.log(forecasts[i, t, j]) - np.log(x)) for j, x in enumerate(share) if x > 0)
+            earned[i].append(score)
+    return np.array([np.mean(scores) if scores else 0.0 for scores in earned])
+
+
+@settings(max_examples=60, deadline=None)
+@given(REPORTS, st.integers(0, 2**32 - 1))
+def test_bayesian_truth_serum_is_its_definition(reports: np.ndarray, seed: int) -> None:
+    forecasts = np.random.default_rng(seed).dirichlet(np.ones(3), size=reports.shape) * 0.97 + 0.01
+    expected = naive_bayesian_truth_serum(reports, forecasts)
+    np.testing.assert_allclose(bayesian_truth_serum(reports, forecasts), expected, atol=1e-9)
+
+
 @settings(max_examples=60, deadline=None)
 @given(REPORTS, st.integers(0, 2**32 - 1))
 def test_bayesian_truth_serum_is_zero_sum_on_each_task(reports: np.ndarray, seed: int) -> None:
@@ -291,6 +333,20 @@ def test_impartial_selection_takes_the_best_of_each_group_and_everyone_if_k_is_n
     assert all(5 in c for c in chosen)
     np.testing.assert_array_equal(select_impartially(scores[:5, :5], 5, np.random.default_rng(0)), np.arange(5))
     np.testing.assert_array_equal(np.unique([len(c) for c in chosen]), [2])
+
+
+def test_either_group_may_hold_the_one_place() -> None:
+    """Of three, the best is alone, or one of two: it gets half of the places, and two thirds if always of two."""
+    scores = np.array([[0.0, 0.2, 0.9], [0.5, 0.0, 0.9], [0.5, 0.2, 0.0]])
+    rng = np.random.default_rng(0)
+    share = np.mean([2 in select_impartially(scores, 1, rng) for _ in range(2000)])
+    assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(2000)
+
+
+def test_equal_grades_go_to_the_lowest_index_in_a_group() -> None:
+    assert all(0 in select_impartially(np.ones((2, 2)), 2, np.random.default_rng(s)) for s in range(5))
+    first = [int(select_impartially(np.ones((3, 3)), 1, np.random.default_rng(s))[0]) for s in range(300)]
+    assert np.bincount(first).tolist() == sorted(np.bincount(first), reverse=True) and first.count(0) > 120
 
 
 def test_an_agent_nobody_graded_comes_last() -> None:

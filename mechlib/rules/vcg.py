@@ -109,7 +109,6 @@ def vcg_assignment(values: ArrayLike) -> Assignment:
     price = np.delete(array, agents, axis=0).max(axis=0, initial=0.0)  # of the losers
     owner = np.full(array.shape[1], -1)
     owner[items] = agents
-    price[owner < 0] = 0.0
     rising, slack = items, 1e-15 * array.max() * min(len(items), 64)
     for _ in items:  # a longest path visits each item once, so rounding cannot make this run on
         before = price.copy()
