@@ -185,6 +185,12 @@ def check_assignment(values: np.ndarray) -> None:
     assert (result.payments <= got).all()
 
 
+def test_nobody_pays_more_than_its_value_not_even_by_rounding() -> None:
+    result = vcg_assignment([[0.7, 0.1], [0.8, 0.9], [0.3, 0.8]])  # .7 = .8 + (.8 - .9), but not in floats
+    np.testing.assert_array_equal(result.item, [0, 1, -1])
+    assert result.payments[0] == pytest.approx(0.7) and result.payments[0] <= 0.7
+
+
 def test_unassigned_agents_pay_nothing_and_set_the_price() -> None:
     result = vcg_assignment([[5], [3], [1]])
     np.testing.assert_array_equal(result.item, [0, -1, -1])
