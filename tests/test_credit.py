@@ -128,6 +128,11 @@ def test_sampled_values_lie_within_their_standard_errors() -> None:
     np.testing.assert_allclose(repeats.std(axis=0), stated, rtol=0.15)
 
 
+def test_the_standard_error_of_two_orders_is_half_their_distance() -> None:
+    errors = [shapley_sampled(substitutes, 2, 2, np.random.default_rng(s)).errors for s in range(20)]
+    np.testing.assert_allclose(np.unique(errors), [0, 0.5])  # the first to come brings everything
+
+
 def test_sampling_an_additive_game_has_no_error() -> None:
     worth = np.linspace(1e6, 1e6 + 1, 60)
     estimate = shapley_sampled(lambda c: c @ worth, 60, 3, np.random.default_rng(0))
