@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anthropic
@@ -218,6 +219,8 @@ def test_a_rule_may_read_the_judge_s_mark_and_the_cost_of_an_answer() -> None:
     assert list(done.costs) == [55, 20, 25] and done.answer == "4"
     np.testing.assert_allclose(done.rewards, [0.8 - 0.55, 0.6 - 0.2, 0.75 - 0.25])
     assert desk.scale == 1000  # the best there is: right, for nothing
+    repays = lambda reports, found, costs: Award(highest(reports), np.minimum(costs, 500) * found)  # noqa: E731
+    assert coordinator(says(GOOD), repays, grading_share=0.0).scale == 2
     with pytest.raises(ValueError, match="grow with the costs"):
         coordinator(says(GOOD), lambda reports, found, costs: Award(highest(reports), costs * found))
     with pytest.raises(ValueError, match="grow with the costs"):
@@ -262,6 +265,12 @@ def test_answers_are_drawn_by_their_chances_and_what_is_left_passes_nothing_on(c
     assert all(share == 0 for share, chance in zip(shares, chances, strict=False) if chance == 0)
 
 
+@pytest.mark.parametrize(("point", "drawn"), [(0.0, 1), (0.249, 1), (0.25, 2), (0.749, 2), (0.75, None)])
+def test_what_has_no_chance_is_not_drawn_at_the_edges_either(point: float, drawn: int | None) -> None:
+    rng: Any = SimpleNamespace(random=lambda: point)
+    assert draw(np.array([0.0, 0.25, 0.5]), rng) == drawn
+
+
 def test_a_certain_choice_takes_no_draw() -> None:
     rng, untouched = np.random.default_rng(1), np.random.default_rng(1)
     assert draw(np.array([0.0, 1.0, 0.0]), rng) == 1 and rng.random() == untouched.random()
@@ -290,6 +299,11 @@ def test_a_choice_of_one_s_own_replaces_the_rule_s_and_sees_every_grader_s_marks
     np.testing.assert_array_equal(reports, [0.9, 0.6, 0.7])
     np.testing.assert_allclose(marks, [[np.nan, 0, 0.9], [0.6, np.nan, 0.6], [0.8, 0.4, np.nan]])
     assert done.chosen == 1 and list(done.chances) == [0, 1, 0]
+
+
+def test_with_a_choice_of_one_s_own_the_rule_only_pays() -> None:
+    pays = lambda reports, found: Award(np.full(np.shape(reports), 7.0), quadratic(reports, found))  # noqa: E731
+    assert play(coordinator(says(GOOD), pays, choose=lambda reports, marks: [0, 1, 0])).answer == "3"
 
 
 def from_the_other_group(reports: Any, marks: Any) -> Any:
