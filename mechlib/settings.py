@@ -224,14 +224,14 @@ class Beliefs(Setting):
 
     Parameters
     ----------
-    grid : array_like (k,)
-        Beliefs in [0, 1], which are also what can be reported.
+    grid : array_like (k,) or (n, k)
+        Beliefs in [0, 1], which are also what can be reported: one grid for all, or a row an agent.
     n : int
     prize : float
         What being chosen is worth to an agent by itself: traffic, data, the next commission.
     silence : bool
         Whether an agent may also report NaN, which abstains: nothing of it is then found right.
-    reports : array_like, optional
+    reports : like `grid`, optional
         Further reports.
     costs : array_like (n,), optional
         What each agent spends, for rules that read it; 0 by default.
@@ -252,11 +252,13 @@ class Beliefs(Setting):
         self, grid: ArrayLike, n: int, prize: float = 0.0, *, silence: bool = False, reports: Any = None,
         costs: ArrayLike | None = None,
     ) -> None:
-        beliefs = _grids("grid", np.asarray(grid, float), n)
-        more = _grids("reports", np.asarray(reports, float), n) if reports is not None else [np.empty(0)] * n
+        beliefs = _grids("grid", *_shared(grid, n))
+        more = _grids("reports", *_shared(reports, n)) if reports is not None else [np.empty(0)] * n
         for name, table in (("grid", beliefs), ("reports", more)):
             if any(((column < 0) | (column > 1)).any() for column in table):
                 raise ValueError(f"{name} must hold chances between 0 and 1; it was {table[0].tolist()!s:.80}")
+        if len(beliefs) != n or len(more) != n:
+            raise ValueError(f"grid and reports must be one for all, or a row for each of the {n} agents")
         spent = np.zeros(n) if costs is None else np.asarray(costs, float)
         if spent.shape != (n,) or not np.isfinite(spent).all() or not math.isfinite(prize):
             raise ValueError(f"costs must be {n} finite numbers, one an agent, and the prize finite; they were "
@@ -544,6 +546,12 @@ def _grids(name: str, value: Any, n: int | None) -> list[Array]:
         raise ValueError(f"{name} is {value!r:.120}: pass a grid of one or more finite numbers, words or vectors for "
                          f"each of the {n or 'n'} agents, or one grid that they share, and say with n= how many do")
     return columns
+
+
+def _shared(grid: ArrayLike, n: int) -> tuple[Floats, int | None]:
+    """Return a grid of numbers, and how many agents share it: None for a row an agent."""
+    table = np.asarray(grid, float)
+    return table, None if table.ndim == 2 else n
 
 
 def _joined(types: Array, more: Any) -> Array:
