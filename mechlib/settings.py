@@ -31,8 +31,8 @@ class Lines:
     """What a batch of profiles comes to for every agent: ``slope * type + base``, each (batch, n).
 
     `allocation` (batch, n) is what the rule hands out, in expectation; `sign` says whether a unit is worth the type or
-    costs it; `low`, `high` and `mean` (batch,) are the sum of payments by the agents, over all that may turn out,
-    however unlikely.
+    costs it; `rewards` whether the money goes to the agents, as in an `Award`; `low`, `high` and `mean` (batch,) are
+    the sum of payments by the agents, over all that may turn out, however unlikely.
     """
 
     slope: Floats
@@ -42,6 +42,7 @@ class Lines:
     high: Floats
     mean: Floats
     sign: float = 1.0
+    rewards: bool = False
 
     def __len__(self) -> int:
         """Return the number of profiles."""
@@ -101,6 +102,11 @@ class Listed:
         return np.array([0.0 - float(money.sum()) for money in self._transfers()])
 
     low = high = mean
+
+    @property
+    def rewards(self) -> bool:
+        """Whether the money goes to the agents."""
+        return bool(self.results) and hasattr(self.results[0], "rewards")
 
     def _transfers(self) -> list[Floats]:
         return [transfers(r) for r in self.results if hasattr(r, "payments") or hasattr(r, "rewards")]
@@ -281,7 +287,8 @@ class Beliefs(Setting):
             award = call(reports, np.where(np.isnan(reports), 0.0, found), np.broadcast_to(self.costs, reports.shape))
             paid = 0.0 - transfers(award).sum(axis=1)
             base = transfers(award) + self.prize * award.allocation
-            return Lines(np.zeros(base.shape), base, award.allocation, paid, paid, paid)
+            rewards = isinstance(award, Award)
+            return Lines(np.zeros(base.shape), base, award.allocation, paid, paid, paid, rewards=rewards)
 
         return Lifted(play, call.batched)
 
@@ -313,7 +320,7 @@ class Beliefs(Setting):
                 mean += everybody * paid
                 low, high = np.minimum(low, paid), np.maximum(high, paid)
             right = np.where(np.isnan(profiles), wrong, right)
-            return Lines(right - wrong, wrong, allocation, low, high, mean)
+            return Lines(right - wrong, wrong, allocation, low, high, mean, rewards=isinstance(award, Award))
 
         return Lifted(play, call.batched)
 
@@ -382,7 +389,7 @@ class Actions(Setting):
                 raise ValueError("with Actions the rule must return an Award or an Outcome, one number an agent")
             spent = [np.array([*table.values()])[profiles[:, i]] for i, table in enumerate(self.actions)]
             base = played.base - np.stack(spent, axis=1)
-            return Lines(np.zeros(base.shape), base, played.allocation, played.low, played.high, played.mean)
+            return dataclasses.replace(played, slope=np.zeros(base.shape), base=base, sign=1.0)
 
         return Lifted(play, results.batched)
 
@@ -523,7 +530,8 @@ def quasilinear(results: Any) -> Lines | Listed:
         return Listed(results, net)
     paid = 0.0 - transfers(results).sum(axis=-1)
     sign = -1.0 if isinstance(results, Award) else 1.0
-    return Lines(sign * results.allocation, transfers(results), results.allocation, paid, paid, paid, sign)
+    base, rewards = transfers(results), isinstance(results, Award)
+    return Lines(sign * results.allocation, base, results.allocation, paid, paid, paid, sign, rewards)
 
 
 def net(agent: int, kind: Any, result: Any) -> float:
