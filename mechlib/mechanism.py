@@ -3,6 +3,9 @@
 ``rule(reports)`` returns an `Outcome` or an `Award`; ``rule(reports, found)`` also reads what turned out later, and
 ``rule(reports, found, costs)`` what each agent spent. The name of the money says its direction: payments are made BY
 the agents, rewards go TO them.
+
+A richer result holds `payments` or `rewards` of one number an agent too, and has a method ``worth(agent, type)``: what
+its allocation is worth to an agent of a type, before any money (a cost is negative).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,14 +44,6 @@ class Award(NamedTuple):
 
     allocation: Floats
     rewards: Floats
-
-
-@runtime_checkable
-class Rich(Protocol):
-    """A result that is more than a quantity an agent: it says what it is worth, and holds `payments` or `rewards`."""
-
-    def worth(self, agent: int, type: Any) -> float:
-        """Return what the allocation is worth to an agent of a type, before any money (a cost is negative)."""
 
 
 def transfers(result: Any) -> Floats:
@@ -196,7 +191,7 @@ def lift(rule: Rule, *some: Array, raw: bool = False) -> Lifted:
 
     def one_by_one(*profiles: Array) -> Any:
         results = [one(*row) for row in zip(*profiles, strict=True)]
-        return results if raw or any(isinstance(result, Rich) for result in results) else _stacked(results)
+        return results if raw or any(_is_rich(result) for result in results) else _stacked(results)
 
     first, second = one_by_one(*some), one_by_one(*some)
     if not raw and not _alike(first, second, some[0]):
@@ -256,7 +251,7 @@ def _single(rule: Rule, some: Sequence[Array]) -> Rule:
 
 def _read(result: Any, shape: tuple[int, ...], reports: Array) -> Any:
     """Return a result as an `Outcome` or an `Award` of floats, or as it is if it says itself what it is worth."""
-    if isinstance(result, Rich):
+    if _is_rich(result):
         if np.shape(transfers(result)) == shape[-1:]:
             return result
     else:
@@ -270,6 +265,10 @@ def _read(result: Any, shape: tuple[int, ...], reports: Array) -> Any:
         f"for the reports {reports.tolist()!s:.80} the rule returned {result!s:.120}: it must be an Outcome, an Award "
         f"or a pair (allocation, payments), both {shape}, one number an agent and never NaN. For anything else, or for "
         "types that are vectors, say what it is worth with utility=lambda i, type, outcome: ...")
+
+
+def _is_rich(result: Any) -> bool:
+    return hasattr(result, "worth")
 
 
 def _stacked(results: Sequence[Any]) -> Any:

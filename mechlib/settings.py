@@ -31,8 +31,8 @@ class Lines:
     """What a batch of profiles comes to for every agent: ``slope * type + base``, each (batch, n).
 
     `allocation` (batch, n) is what the rule hands out, in expectation; `sign` says whether a unit is worth the type or
-    costs it; `low`, `high` and `mean` (batch,) are the sum of payments by the agents, over all that may turn out,
-    however unlikely.
+    costs it; `rewards` whether the money goes to the agents, as in an `Award`; `low`, `high` and `mean` (batch,) are
+    the sum of payments by the agents, over all that may turn out, however unlikely.
     """
 
     slope: Floats
@@ -42,6 +42,7 @@ class Lines:
     high: Floats
     mean: Floats
     sign: float = 1.0
+    rewards: bool = False
 
     def __len__(self) -> int:
         """Return the number of profiles."""
@@ -101,6 +102,11 @@ class Listed:
         return np.array([0.0 - float(money.sum()) for money in self._transfers()])
 
     low = high = mean
+
+    @property
+    def rewards(self) -> bool:
+        """Whether the money goes to the agents."""
+        return bool(self.results) and hasattr(self.results[0], "rewards")
 
     def _transfers(self) -> list[Floats]:
         return [transfers(r) for r in self.results if hasattr(r, "payments") or hasattr(r, "rewards")]
@@ -224,14 +230,14 @@ class Beliefs(Setting):
 
     Parameters
     ----------
-    grid : array_like (k,)
-        Beliefs in [0, 1], which are also what can be reported.
+    grid : array_like (k,) or (n, k)
+        Beliefs in [0, 1], which are also what can be reported: one grid for all, or a row an agent.
     n : int
     prize : float
         What being chosen is worth to an agent by itself: traffic, data, the next commission.
     silence : bool
         Whether an agent may also report NaN, which abstains: nothing of it is then found right.
-    reports : array_like, optional
+    reports : like `grid`, optional
         Further reports.
     costs : array_like (n,), optional
         What each agent spends, for rules that read it; 0 by default.
@@ -252,11 +258,13 @@ class Beliefs(Setting):
         self, grid: ArrayLike, n: int, prize: float = 0.0, *, silence: bool = False, reports: Any = None,
         costs: ArrayLike | None = None,
     ) -> None:
-        beliefs = _grids("grid", np.asarray(grid, float), n)
-        more = _grids("reports", np.asarray(reports, float), n) if reports is not None else [np.empty(0)] * n
+        beliefs = _grids("grid", *_shared(grid, n))
+        more = _grids("reports", *_shared(reports, n)) if reports is not None else [np.empty(0)] * n
         for name, table in (("grid", beliefs), ("reports", more)):
             if any(((column < 0) | (column > 1)).any() for column in table):
                 raise ValueError(f"{name} must hold chances between 0 and 1; it was {table[0].tolist()!s:.80}")
+        if len(beliefs) != n or len(more) != n:
+            raise ValueError(f"grid and reports must be one for all, or a row for each of the {n} agents")
         spent = np.zeros(n) if costs is None else np.asarray(costs, float)
         if spent.shape != (n,) or not np.isfinite(spent).all() or not math.isfinite(prize):
             raise ValueError(f"costs must be {n} finite numbers, one an agent, and the prize finite; they were "
@@ -279,7 +287,8 @@ class Beliefs(Setting):
             award = call(reports, np.where(np.isnan(reports), 0.0, found), np.broadcast_to(self.costs, reports.shape))
             paid = 0.0 - transfers(award).sum(axis=1)
             base = transfers(award) + self.prize * award.allocation
-            return Lines(np.zeros(base.shape), base, award.allocation, paid, paid, paid)
+            rewards = isinstance(award, Award)
+            return Lines(np.zeros(base.shape), base, award.allocation, paid, paid, paid, rewards=rewards)
 
         return Lifted(play, call.batched)
 
@@ -311,7 +320,7 @@ class Beliefs(Setting):
                 mean += everybody * paid
                 low, high = np.minimum(low, paid), np.maximum(high, paid)
             right = np.where(np.isnan(profiles), wrong, right)
-            return Lines(right - wrong, wrong, allocation, low, high, mean)
+            return Lines(right - wrong, wrong, allocation, low, high, mean, rewards=isinstance(award, Award))
 
         return Lifted(play, call.batched)
 
@@ -380,7 +389,7 @@ class Actions(Setting):
                 raise ValueError("with Actions the rule must return an Award or an Outcome, one number an agent")
             spent = [np.array([*table.values()])[profiles[:, i]] for i, table in enumerate(self.actions)]
             base = played.base - np.stack(spent, axis=1)
-            return Lines(np.zeros(base.shape), base, played.allocation, played.low, played.high, played.mean)
+            return dataclasses.replace(played, slope=np.zeros(base.shape), base=base, sign=1.0)
 
         return Lifted(play, results.batched)
 
@@ -521,7 +530,8 @@ def quasilinear(results: Any) -> Lines | Listed:
         return Listed(results, net)
     paid = 0.0 - transfers(results).sum(axis=-1)
     sign = -1.0 if isinstance(results, Award) else 1.0
-    return Lines(sign * results.allocation, transfers(results), results.allocation, paid, paid, paid, sign)
+    base, rewards = transfers(results), isinstance(results, Award)
+    return Lines(sign * results.allocation, base, results.allocation, paid, paid, paid, sign, rewards)
 
 
 def net(agent: int, kind: Any, result: Any) -> float:
@@ -544,6 +554,12 @@ def _grids(name: str, value: Any, n: int | None) -> list[Array]:
         raise ValueError(f"{name} is {value!r:.120}: pass a grid of one or more finite numbers, words or vectors for "
                          f"each of the {n or 'n'} agents, or one grid that they share, and say with n= how many do")
     return columns
+
+
+def _shared(grid: ArrayLike, n: int) -> tuple[Floats, int | None]:
+    """Return a grid of numbers, and how many agents share it: None for a row an agent."""
+    table = np.asarray(grid, float)
+    return table, None if table.ndim == 2 else n
 
 
 def _joined(types: Array, more: Any) -> Array:

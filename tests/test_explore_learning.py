@@ -17,21 +17,21 @@ def box(monkeypatch):
 
 
 def ends(box):
-    return float(re.search(r"bid (\d\.\d+) ±", box.sentence).group(1))
+    return float(re.search(r"worth 0.9 bid (\d\.\d+) ±", box.sentence).group(1))
 
 
 def test_hedge_is_nearer_to_truth_than_the_bandit_in_second_price(box):
-    assert "theory says 0.500" in box.sentence and abs(ends(box) - 0.5) < 0.15
+    assert "theory says 0.450" in box.sentence and abs(ends(box) - 0.45) < 0.1
     box.controls["price"].value = "second"
     hedge = ends(box)
     box.controls["learner"].value = "bandit"
-    assert "theory says 1.000" in box.sentence and ends(box) < hedge < 1
+    assert "theory says 0.900" in box.sentence and ends(box) < hedge < 0.9
 
 
 def test_more_rivals_mean_less_shading(box):
     two = ends(box)
     box.controls["bidders"].value = 5
-    assert "theory says 0.800" in box.sentence and ends(box) > two
+    assert "theory says 0.720" in box.sentence and ends(box) > two
 
 
 def test_more_time_moves_the_end(box):

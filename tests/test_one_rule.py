@@ -1,9 +1,27 @@
-"""One rule of four lines is audited, learnt, replayed and compared: the same object, unchanged."""
+"""One rule of four lines is audited, learnt, replayed, run and compared: the same object, unchanged."""
+
+import asyncio
+import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mechlib import Award, Beliefs, Recorded, audit, audit_sampled, learn, quadratic, replay, scoreboard
+from mechlib import (
+    Agent,
+    Award,
+    Beliefs,
+    Coordinator,
+    Recorded,
+    audit,
+    audit_sampled,
+    learn,
+    quadratic,
+    replay,
+    scoreboard,
+)
+from mechlib.agents.tasks import Task
+from mechlib.rules.choice import highest
 
 GRID = [0.0, 0.25, 0.5, 0.75, 1.0]
 RNG = np.random.default_rng(0)
@@ -13,20 +31,21 @@ HONEST = Recorded(BELIEFS, RNG.random((200, 3)) < BELIEFS, costs=RNG.uniform(0, 
 
 def best_pays(reports, found):
     """Pass on the highest report, and pay everybody a proper score."""
-    chosen = np.arange(np.shape(reports)[-1]) == np.argmax(reports, axis=-1)[..., None]
-    return Award(chosen.astype(float), quadratic(reports, found))
+    chosen = highest(reports)
+    return Award(chosen, quadratic(reports, found))
 
 
 def score_less_cost(reports, found, costs):
     """Pass on the highest report, and pay everybody a proper score less what its answer cost."""
-    return Award(best_pays(reports, found).allocation, quadratic(reports, found) - costs)
+    return Award(highest(reports), quadratic(reports, found) - costs)
 
 
 def plain_python(reports, found):
-    """The first rule, as somebody writes it who thinks of one task."""
-    best = max(range(len(reports)), key=lambda i: reports[i])
-    return Award([float(i == best) for i in range(len(reports))],
-                 [f - (r - f) ** 2 for r, f in zip(reports, found, strict=True)])
+    """The first rule, as somebody writes it who thinks of one task; who is silent says NaN, and is paid nothing."""
+    claims = [-1.0 if math.isnan(r) else float(r) for r in reports]
+    best = max(range(len(claims)), key=lambda i: claims[i])
+    return Award([float(i == best and claims[i] >= 0) for i in range(len(claims))],
+                 [f - (c - f) ** 2 if c >= 0 else 0.0 for c, f in zip(claims, found, strict=True)])
 
 
 RULES = [best_pays, score_less_cost, plain_python]
@@ -72,4 +91,31 @@ def test_costs_are_charged_only_by_the_rule_that_reads_them():
     assert audit(score_less_cost, setting).worst_utility == pytest.approx(-0.3)
 
 
-# Here belongs the fifth use: `mechlib.Coordinator` runs every one of RULES on agents that state BELIEFS.
+class Said:
+    """A client of the SDK's shape, whose models state the belief of their row of BELIEFS and answer what was found."""
+
+    def __init__(self, task):
+        self.task = task
+        self.messages = self
+
+    async def create(self, *, model, **_):
+        agent = int(model[-1])
+        answer = "right" if HONEST.found[self.task, agent] else "wrong"
+        text = f"ANSWER: {answer}\nCONFIDENCE: {BELIEFS[self.task, agent]:.12f}"
+        tokens = dict.fromkeys(("cache_read_input_tokens", "cache_creation_input_tokens"), 0)
+        usage = SimpleNamespace(input_tokens=1, output_tokens=1, **tokens)
+        return SimpleNamespace(content=[SimpleNamespace(type="text", text=text)], usage=usage, stop_reason="end_turn")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_it_runs_a_pipeline_that_ships_and_pays_as_the_replay_said(rule):
+    agents = [Agent(f"agent{i}", f"model-{i}") for i in range(3)]
+    played = replay(rule, HONEST._replace(costs=np.full(BELIEFS.shape, 0.0)))
+    for task in range(3):
+        desk = Coordinator(agents, rule, budget=30_000, client=Said(task))
+        done = asyncio.run(desk.run(Task("t", "Well?", (), "right")))
+        assert done.chosen == played.allocation[task].argmax()
+        if rule is not score_less_cost:
+            assert done.rewards == pytest.approx(played.rewards[task])
+        else:
+            assert done.rewards == pytest.approx(played.rewards[task] - done.costs)

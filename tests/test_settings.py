@@ -1,5 +1,6 @@
 """What each setting promises: who may report what, what it is worth, and in which words a lie is told."""
 
+import functools
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from mechlib.attacks.audit import audit
 from mechlib.mechanism import Award, Outcome
 from mechlib.rules.auctions import first_price
+from mechlib.rules.paths import vcg_path
 from mechlib.rules.scoring import absolute, quadratic
 from mechlib.settings import Actions, Beliefs, Joint, Lines, Listed, Values, does, doing, show
 
@@ -238,3 +240,22 @@ def test_lists_of_results_keep_their_order():
 def test_what_is_no_setting_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("setting", [Values([1.0], 2), Beliefs([0.5], 2), Actions({"work": 0.0}, 2),
+                                     Joint([[1, 1]], [1])])
+def test_money_is_called_rewards_where_it_goes_to_the_agents(setting):
+    def paid(kind):
+        return repr(audit(lambda reports: kind(np.zeros(2), np.full(2, 3.0)), setting))
+
+    assert "sum of rewards          6 to 6" in paid(Award) and "sum of payments         6 to 6" in paid(Outcome)
+
+
+def test_the_seller_of_an_edge_has_a_cost():
+    rule = functools.partial(pay_as_bid, [(0, 1), (0, 1)])
+    assert audit(rule, [1, 2], n=2).sentence == "agent 0, with cost 1, gains 1 by reporting 2 when the other reports 2"
+
+
+def pay_as_bid(edges, costs):
+    path = vcg_path(edges, costs, 0, 1)
+    return path._replace(rewards=np.where(path.rewards > 0, costs, 0.0))

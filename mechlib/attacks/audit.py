@@ -123,7 +123,6 @@ def _audit(
     budget, mean = _budget(setting, table, weights, cells)
     lost, compared_with = _shortfall(setting, table, cells, welfare, feasible)
     first = table.at(tuple(range(1) for _ in setting.grids))
-    sells = isinstance(first, Lines) and first.sign < 0
     return Audit(
         rule=getattr(rule, "__name__", "a rule"),
         kind="Bayes" if weights else "dominant",
@@ -131,10 +130,10 @@ def _audit(
         profiles=math.prod(map(len, setting.grids)),
         lies=comparisons,
         witness=witness,
-        sentence="" if witness is None else sentence(witness, setting, sells),
+        sentence="" if witness is None else sentence(witness, setting, first.rewards),
         tolerance=rounding,
         worst_utility=worst,
-        sells=sells,
+        sells=first.rewards,
         budget=budget,
         expected_revenue=mean if weights else None,
         welfare_lost=lost,

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mechlib.attacks.audit import tolerated
 from mechlib.attacks.report import Audit, Witness, plain, sentence
 from mechlib.mechanism import Array, Floats, Lifted, Rule, counted
-from mechlib.settings import Lines, Priced, Setting, biggest, of_reports_alone
+from mechlib.settings import Priced, Setting, biggest, of_reports_alone
 
 Sampler = Callable[[np.random.Generator, int], Any]
 
@@ -163,7 +163,7 @@ def _block(rule: Rule, setting: Setting, drawn: Setting, lies: int, rng: np.rand
         top = int(best.argmax())
         if best[top] > witness.gain:
             witness = Witness(agent, tuple(map(plain, types[top])), plain(lie[top]), float(best[top]))
-    return _Block(gains, honest.mean, worst, largest, tried, isinstance(honest, Lines) and honest.sign < 0, witness)
+    return _Block(gains, honest.mean, worst, largest, tried, honest.rewards, witness)
 
 
 def _play_again(rule: Rule, setting: Setting, witness: Witness, rounding: float) -> None:

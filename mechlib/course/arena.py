@@ -1,215 +1,80 @@
-"""The capstone's arena: a rule for a pipeline of five agents, and the three attackers that it has to survive.
+"""The capstone's arena: a pipeline of five agents, and the attacks that a rule for it has to survive.
 
-Five agents answer every task and each states a confidence; one answer is shipped. The buyer earns 1 for a right one.
-All five answers are graded later. Being shipped is worth `SLOT` to an agent by itself: it brings the next commission.
-A rule is two functions: who ships, decided before anything is graded, and what is paid TO the agents afterwards.
+Five agents answer every task and each states a confidence; one answer is passed on. The buyer earns 1 if it is right,
+and all five answers are graded later. To be passed on is worth about `SLOT` to an agent by itself: it brings the next
+commission. A rule is ``rule(reports, found) -> Award``, and may pay out `BUDGET` for a task.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mechlib.attacks.audit import audit
-from mechlib.attacks.learners import softmax
-from mechlib.attacks.report import Audit
-from mechlib.mechanism import Outcome
+from mechlib.attacks.replay import Recorded, replay
+from mechlib.mechanism import Floats, Rule
+from mechlib.settings import Beliefs
 
 AGENTS, SLOT, BUDGET = 5, 0.05, 1.0
 BELIEFS = (0.0, 0.4, 0.5, 0.6, 1.0)
 
-Floats = NDArray[np.float64]
 
+def seats(reports: ArrayLike, found: ArrayLike, seed: int = 0) -> Recorded:
+    """Give agents that were recorded the first seats, and simulated honest ones, right half of the time, the rest.
 
-class Rule(NamedTuple):
-    """A rule for the pipeline.
-
-    Attributes
-    ----------
-    choose : callable
-        ``choose(reports)``: reports (..., 5) in [0, 1] to the chance that each agent's answer ships, (..., 5).
-    pay : callable
-        ``pay(reports, correct)``: reports and correctness (0 or 1), both (..., 5), to payments TO the agents, (..., 5).
-        Functions of one task, (5,), will do: whether they take batches is found by trying.
+    Reports and what was found are (tasks, agents), for at most `AGENTS` agents; a report of NaN is silence.
     """
-
-    choose: Callable[[Any], Any]
-    pay: Callable[[Any, Any], Any]
-
-
-class Prospect(NamedTuple):
-    """What a profile of reports means for each agent, (..., 5): the chance to ship, the pay if right and if wrong."""
-
-    chance: Floats
-    right: Floats
-    wrong: Floats
-
-
-class Learned(NamedTuple):
-    """What an adversary that learns made of a rule.
-
-    `gain` is what it earned a task above honesty, over the second half of its life; the standard error is over
-    independent lives. `beliefs` (k,) are those it has, `reports` (k,) what it came to report at them, on average.
-    """
-
-    gain: float
-    standard_error: float
-    beliefs: Floats
-    reports: Floats
-
-
-class Delivered(NamedTuple):
-    """What a rule made of recorded reports: the share of shipped answers that were right, and the pay a task.
-
-    Each mean comes with its standard error over tasks; `earned` (n,) is the mean pay of each agent.
-    """
-
-    right: float
-    right_error: float
-    paid: float
-    paid_error: float
-    earned: Floats
-
-
-def prospect(rule: Rule, reports: ArrayLike) -> Prospect:
-    """Return what reports (batch, 5) promise each agent, if the others are right as often as they say."""
-    c = np.asarray(reports, dtype=float)
-    right, wrong = np.zeros_like(c), np.zeros_like(c)
-    for pattern in itertools.product((0.0, 1.0), repeat=c.shape[1]):
-        correct = np.broadcast_to(pattern, c.shape)
-        odds = np.where(correct > 0, c, 1 - c)
-        others = np.stack([np.delete(odds, i, axis=1).prod(axis=1) for i in range(c.shape[1])], axis=1)
-        expected = others * _call(rule.pay, c, correct)
-        right += np.where(correct > 0, expected, 0.0)
-        wrong += np.where(correct > 0, 0.0, expected)
-    return Prospect(_chances(rule, c), right, wrong)
-
-
-def attack_by_audit(rule: Rule, slot: float = SLOT) -> Audit:
-    """Try every lie of every agent, at the beliefs `BELIEFS` and against all reports of the others on that grid."""
-
-    def expected(reports: ArrayLike) -> Outcome:
-        """What an agent expects is linear in its belief: what being right adds, and what it has in any case."""
-        chance, right, wrong = prospect(rule, reports)
-        return Outcome(right - wrong, -wrong - slot * chance)
-
-    found = audit(expected, BELIEFS, n=AGENTS)
-    return replace(found, rule="this rule", budget=None, welfare_lost=None,
-                   compared_with="its shortfall is measured apart")
-
-
-def most_paid(rule: Rule) -> float:
-    """Return the most that a rule pays out for one task, over the grid of reports and everything that may be right."""
-    c = np.array(list(itertools.product(BELIEFS, repeat=AGENTS)))
-    patterns = itertools.product((0.0, 1.0), repeat=AGENTS)
-    return max(float(_call(rule.pay, c, np.broadcast_to(p, c.shape)).sum(axis=1).max()) for p in patterns)
-
-
-def shortfall(rule: Rule, tasks: int = 4000) -> tuple[float, float]:
-    """Return how often the shipped answer is right if all are honest, and how far that is below the best belief's."""
-    beliefs = np.random.default_rng(0).random((tasks, AGENTS))
-    shipped = float((beliefs * _chances(rule, beliefs)).sum(axis=1).mean())
-    return shipped, float(beliefs.max(axis=1).mean()) - shipped
-
-
-def attack_by_learning(rule: Rule, rounds: int = 1000, lives: int = 20) -> Learned:
-    """Let a simulated agent learn, by Hedge, what to report; the other four are simulated too, and honest.
-
-    It learns for each of five beliefs apart, from what every report on a grid of eleven would have earned.
-    """
-    rng, when, life = np.random.default_rng(0), np.arange(rounds)[:, None], np.arange(lives)
-    beliefs, grid = np.array([0.1, 0.3, 0.5, 0.7, 0.9]), np.linspace(0.0, 1.0, 11)
-    kind = rng.integers(len(beliefs), size=(rounds, lives))
-    truth = np.concatenate([rng.random((rounds, lives, AGENTS - 1)), beliefs[kind][..., None]], axis=-1)
-    correct = (rng.random(truth.shape) < truth).astype(float)
-    tried, graded = (np.repeat(table[:, :, None], len(grid), axis=2) for table in (truth, correct))
-    tried[..., -1] = grid
-    flat = tried.reshape(-1, AGENTS)
-    earned = SLOT * _chances(rule, flat)[:, -1] + _call(rule.pay, flat, graded.reshape(-1, AGENTS))[:, -1]
-    earned = earned.reshape(rounds, lives, len(grid))
-    scaled = (earned - earned.min()) / max(float(np.ptp(earned)), 1e-12)
-    honest = np.abs(grid - beliefs[:, None]).argmin(axis=1)
-    past = np.zeros((rounds + 1, lives, len(beliefs), len(grid)))  # what it saw before each round, by belief
-    past[when + 1, life, kind] = scaled
-    mixed = softmax(past.cumsum(axis=0)[when, life, kind])
-    gains = ((mixed * earned).sum(axis=-1) - earned[when, life, honest[kind]])[rounds // 2 :].mean(axis=0)
-    said, late = (mixed @ grid)[rounds // 2 :], kind[rounds // 2 :]
-    reports = np.array([said[late == b].mean() for b in range(len(beliefs))])
-    return Learned(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(lives)), beliefs, reports)
-
-
-def attack_by_recordings(rule: Rule, confidence: ArrayLike, correct: ArrayLike) -> Delivered:
-    """Let agents that were recorded take the first seats; simulated honest ones, as often right as not, take the rest.
-
-    `confidence` and `correct` are (tasks, agents), agents at most 5; a nan confidence counts as 0.
-    """
-    said, right = np.nan_to_num(np.asarray(confidence, float)), np.asarray(correct, float)
-    rng, empty = np.random.default_rng(0), (len(said), AGENTS - said.shape[1])
+    said, right = np.asarray(reports, float), np.asarray(found, float)
+    rng, empty = np.random.default_rng(seed), (len(said), AGENTS - said.shape[1])
     beliefs = rng.random(empty)
-    reports = np.concatenate([said, beliefs], axis=1)
-    graded = np.concatenate([right, rng.random(empty) < beliefs], axis=1)
-    shipped = (_chances(rule, reports) * graded).sum(axis=1)
-    paid = _call(rule.pay, reports, graded)
-    errors = [float(x.std(ddof=1) / np.sqrt(len(x))) for x in (shipped, paid.sum(axis=1))]
-    return Delivered(float(shipped.mean()), errors[0], float(paid.sum(axis=1).mean()), errors[1], paid.mean(axis=0))
+    return Recorded(np.concatenate([said, beliefs], axis=1),
+                    np.concatenate([right, rng.random(empty) < beliefs], axis=1))
 
 
-def scoreboard(rules: Mapping[str, Rule], confidence: ArrayLike, correct: ArrayLike) -> str:
-    """Return a table, a column a rule: what each attacker made of it, and whether it held."""
-    found = {name: _findings(rule, confidence, correct) for name, rule in rules.items()}
-    labels = ["", *dict.fromkeys(label for findings in found.values() for label in findings)]
-    columns = [[f"{label:{max(map(len, labels))}}" for label in labels]]
-    for name, findings in found.items():
-        verdicts = {None: "", True: "held", False: "broken"}
-        column = [name, *(f"{number}  {verdicts[held]:6}" for number, held in findings.values())]
-        columns.append([f"{cell:>{max(map(len, column))}}" for cell in column])
-    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+def weakness(rule: Rule, rng: np.random.Generator, draws: int = 2) -> str | None:
+    """Return the first fault that is found in a rule, as a sentence, or None.
+
+    On random reports: whether it passes on at most one answer, keeps to the budget whatever is found, and passes on the
+    best answer if all are honest. Then audits, `draws` times over at beliefs drawn afresh: with the slot worth `SLOT`,
+    where nobody honest may lose either, and with it worth a fifth more and less. Beliefs lie further apart than that,
+    so a rule that makes a lie costly stays truthful, and one to which nobody's report matters does not. A
+    fault that is narrower than these beliefs are apart may stay unseen.
+    """
+    beliefs = rng.random((4000, AGENTS))
+    corners = np.where(rng.random(beliefs.shape) < 0.3, beliefs.round(), beliefs)
+    played = replay(rule, Recorded(corners, rng.random(beliefs.shape) < 0.5))
+    passed_on = played.allocation
+    if (passed_on < -1e-9).any() or (passed_on.sum(axis=1) > 1 + 1e-9).any():
+        return f"It passes on {passed_on[passed_on.sum(axis=1).argmax()].tolist()}: at most one answer, in all"
+    if played.paid.max() > BUDGET + 1e-9:
+        at = int(played.paid.argmax())
+        return (f"It is over budget: it pays {played.paid[at]:.3g} for one task, at the reports "
+                f"{corners[at].round(2).tolist()}")
+    honest = replay(rule, Recorded(beliefs, rng.random(beliefs.shape) < beliefs))
+    lost = float((beliefs.max(axis=1) - (honest.allocation * beliefs).sum(axis=1)).mean())
+    if lost > 0.005:
+        return f"If all are honest, what is passed on is right {lost:.3f} less often than the best belief"
+    for _ in range(draws):
+        for part in (0.0, rng.uniform(0.1, 0.2), -rng.uniform(0.1, 0.2)):
+            prize = SLOT * (1 + part)
+            report = audit(rule, fresh(rng, prize), tolerance=1e-9)
+            if not report.is_dsic:
+                worth = f" where the slot is worth {prize:.3f}" if part else ""
+                return f"The auditor broke it: {report.sentence}{worth}"
+            if not part and not report.is_ir:
+                return f"An honest agent can expect {report.worst_utility:.3g}"
+            most = -report.budget[0] if report.budget else 0.0
+            if most > BUDGET + 1e-9:
+                return f"It is over budget: it can pay {most:.3g} for one task"
+    return None
 
 
-def _findings(rule: Rule, confidence: ArrayLike, correct: ArrayLike) -> dict[str, tuple[str, bool | None]]:
-    """What the attackers found, in words, and whether the rule held (None where nothing is asked of it)."""
-    report, (gain, error, *_), (shipped, lost) = attack_by_audit(rule), attack_by_learning(rule), shortfall(rule)
-    most, real = most_paid(rule), attack_by_recordings(rule, confidence, correct)
-    return {
-        "worst lie gains": (_short(report.regret), report.regret <= 1e-9),
-        "worst off if honest": (_short(report.worst_utility), report.is_ir),
-        "most paid for a task": (_short(most), most <= BUDGET + 1e-9),
-        "ships right, if honest": (_short(shipped), None),
-        "... below the best": (_short(lost), lost <= 0.005),
-        "learner gains": (_short(gain, error), gain <= 2 * error + 1e-9),
-        "ships right, recorded": (_short(real.right, real.right_error), None),
-        "paid, recorded": (_short(real.paid, real.paid_error), None),
-    }
+def fresh(rng: np.random.Generator, prize: float) -> Beliefs:
+    """Return a setting with beliefs of its own for each agent, drawn at random and apart by .024 and more.
 
-
-def _short(*numbers: float) -> str:
-    return " ± ".join(f"{round(number, 3) + 0.0:.3f}" for number in numbers)  # never "-0.000"
-
-
-def _chances(rule: Rule, reports: Floats) -> Floats:
-    chance = _call(rule.choose, reports)
-    if (chance < -1e-9).any() or (chance.sum(axis=1) > 1 + 1e-9).any():
-        bad = chance[((chance < -1e-9).any(axis=1)) | (chance.sum(axis=1) > 1 + 1e-9)][0]
-        raise ValueError(f"choose gave the chances {bad.tolist()}: they must not be negative nor sum to more than 1")
-    return chance
-
-
-def _call(function: Callable[..., Any], *arrays: ArrayLike) -> Floats:
-    """Call a function of one task, or of a batch of them, on a batch; which of the two it is is found by trying."""
-    tables = [np.array(array, dtype=float) for array in arrays]
-    shape, some = tables[0].shape, np.unique(np.linspace(0, len(tables[0]) - 1, 7).astype(int))
-    alone = [np.asarray(function(*(table[b].copy() for table in tables)), dtype=float) for b in some]
-    if alone[0].shape != shape[1:]:
-        raise ValueError(f"the rule gave {alone[0]!r} for one task: it must give {shape[1]} numbers, one an agent")
-    try:
-        many = np.asarray(function(*(table.copy() for table in tables)), dtype=float)
-        if many.shape == shape and np.allclose(many[some], alone):
-            return many
-    except Exception:  # a function of one task fails on a batch in its own way
-        pass
-    return np.array([function(*(table[b] for table in tables)) for b in range(len(tables[0]))], dtype=float)
+    Each agent has three; it may also report one more, that is nobody's belief, or 0, or 1.
+    """
+    spread: Floats = (np.arange(4 * AGENTS) + rng.uniform(0.25, 0.75, 4 * AGENTS)) / (4 * AGENTS)
+    own = rng.permutation(spread).reshape(AGENTS, 4)
+    more = np.where(rng.random(AGENTS) < 0.5, own[:, 3], rng.integers(0, 2, AGENTS))
+    return Beliefs(own[:, :3], AGENTS, prize, reports=more[:, None])

@@ -1,0 +1,52 @@
+"""Agents whose skill changes while a reputation decides whose answer ships: what forgetting is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int = 400, lives: int = 50) -> float:
+    """Return how often the work is right where two agents swap their skill now and then and a reputation decides.
+
+    One agent is right nine times in ten and the other six; they swap with probability 1/`every` a round. Both answer
+    and are graded; the answer shipped is that of the better reputation, the discounted mean of how right its answers
+    were (as in `mechlib.Ledger.reputation`); ties go to the first agent.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    discount : float
+        In (0, 1], where 1 is the plain mean, which never forgets.
+    every : int
+        The mean number of rounds between swaps.
+    rounds, lives : int
+        So many rounds, in so many independent copies side by side.
+    """
+    skill = np.tile([0.9, 0.6], (lives, 1))
+    total, delivered = np.zeros((lives, 2)), 0.0
+    for _ in range(rounds):
+        swap = rng.random(lives) < 1 / every
+        skill[swap] = skill[swap, ::-1]
+        right = (rng.random((lives, 2)) < skill).astype(float)
+        delivered += float(right[np.arange(lives), total.argmax(axis=1)].mean())
+        total = discount * total + right  # both are graded in every round, so the mean ranks as the sum does
+    return delivered / rounds
+
+
+def noticed(
+    rng: np.random.Generator, discount: float, level: float = 0.6, change: int = 150, rounds: int = 300,
+    lives: int = 400,
+) -> NDArray[np.float64]:
+    """Return after how many tasks a reputation sinks below `level` once its agent got worse, (lives,): inf for never.
+
+    The agent is right nine times in ten, and from task `change` on four times in ten; the reputation is the discounted
+    mean of that, as in `drifting`.
+    """
+    right = rng.random((rounds, lives)) < np.where(np.arange(rounds) < change, 0.9, 0.4)[:, None]
+    total, weight, after = np.zeros(lives), 0.0, np.full(lives, np.inf)
+    for task in range(rounds):
+        total, weight = discount * total + right[task], discount * weight + 1.0
+        if task >= change:
+            after = np.where(np.isinf(after) & (total / weight < level), task - change + 1.0, after)
+    return after

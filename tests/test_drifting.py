@@ -1,0 +1,37 @@
+"""What forgetting is worth where skill drifts, and how soon a reputation notices that it did."""
+
+import numpy as np
+
+from mechlib import Ledger
+from mechlib.course.drifting import drifting, noticed
+from mechlib.course.sweep import sweep
+
+
+def test_never_forgetting_is_worst_when_skill_drifts_and_better_than_forgetting_fast_when_it_does_not():
+    found = sweep(drifting, {"discount": [0.8, 0.95, 1.0], "every": [50, 10**9]}, seed=0, repeats=4)
+    fast, never = found.mean.T
+    assert fast[2] == fast.min() and never[2] > never[0] + 4 * found.standard_error[0, 1]
+
+
+def test_the_answer_shipped_is_that_of_the_better_reputation():
+    """Without swaps and with a plain mean the better of .9 and .6 is found soon; what is lost is the first rounds."""
+    share = drifting(np.random.default_rng(0), 1.0, 10**9, rounds=400, lives=200)
+    assert 0.88 < share < 0.905
+    assert drifting(np.random.default_rng(0), 1.0, 1, rounds=200, lives=200) < 0.77  # half of the time the wrong one
+
+
+def test_a_change_is_noticed_when_the_ledger_s_reputation_says_so():
+    change, level, discount = 20, 0.6, 0.9
+    after = noticed(np.random.default_rng(3), discount, level, change, 60, 1)[0]
+    right = np.random.default_rng(3).random((60, 1)) < np.where(np.arange(60) < change, 0.9, 0.4)[:, None]
+    with Ledger() as ledger:
+        track = []
+        for hit in right[:, 0]:
+            ledger.reward(ledger.begin("a task"), "drifter", 0.0, found=float(hit))
+            track.append(ledger.reputation("drifter", discount, of="found"))
+    assert after == np.flatnonzero(np.array(track[change:]) < level)[0] + 1
+
+
+def test_who_forgets_faster_notices_sooner_and_a_plain_mean_never_does():
+    fast, slow, never = (noticed(np.random.default_rng(0), d) for d in (0.9, 0.98, 1.0))
+    assert np.median(fast) < np.median(slow) < np.inf and np.isinf(never).mean() > 0.9 and fast.shape == (400,)
