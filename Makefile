@@ -19,7 +19,7 @@ LAB_ARGS ?=
 BOOK_ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help setup lab test lint notebooks unit book pdf browser models record bench lock clean
+.PHONY: help setup lab test lint notebooks unit book pdf browser models record outputs bench lock clean
 
 help:
 	@echo "make lab      open the course in JupyterLab"
@@ -29,6 +29,7 @@ help:
 	@echo "make browser  open every page of the site in headless Chromium and test it (after make book)"
 	@echo "make models   download the three open models into .models/ (1.7 GB) and check their hashes"
 	@echo "make record   serve them and record what NOTEBOOK=$(NOTEBOOK) still misses"
+	@echo "make outputs  run NOTEBOOK=$(NOTEBOOK) and store its outputs"
 	@echo "make bench    compare with other packages and print the ratios"
 	@echo "make clean    remove what was built (not .venv, not .models)"
 
@@ -63,7 +64,7 @@ lint: $(STAMP)
 notebooks: $(STAMP)
 	$(call say,every notebook cell against its committed output$(comma) without a key$(if $(OFFLINE),$(comma) without a network interface))
 	@rm -rf .cache/usage && mkdir -p .cache/usage
-	@$(RUN) MECHLIB_USAGE=$(CURDIR)/.cache/usage $(OFFLINE) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-cov -p no:cacheprovider \
+	@$(RUN) TQDM_DISABLE=1 MECHLIB_USAGE=$(CURDIR)/.cache/usage $(OFFLINE) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-cov -p no:cacheprovider \
 		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 120 notebooks
 	$(call say,recordings)
 	@$(RUN) MECHLIB_USAGE=$(CURDIR)/.cache/usage $(BIN)/python -m mechlib recordings check
@@ -95,6 +96,13 @@ record: models
 	until grep -q '^serving' .cache/serve.log; do \
 		kill -0 $$server 2>/dev/null || { cat .cache/serve.log; trap - EXIT; exit 1; }; sleep 1; done; \
 	$(BIN)/python -m mechlib record $(NOTEBOOK)
+
+# For authors: run a notebook from top to bottom and keep what it shows.
+outputs: $(STAMP)
+	$(call say,the outputs of $(NOTEBOOK))
+	@$(RUN) TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level=WARN --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+		--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor $(NOTEBOOK)
 
 bench: $(STAMP)
 	$(call say,benchmarks)

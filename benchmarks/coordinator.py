@@ -20,7 +20,8 @@ from mechlib.agents.llm import client
 from mechlib.agents.roster import Agent
 from mechlib.agents.tasks import Task
 from mechlib.desk.coordinator import Coordinator, Round
-from mechlib.desk.ledger import Ledger
+from mechlib.mechanism import Award
+from mechlib.rules.choice import highest
 from mechlib.rules.scoring import quadratic
 
 AGENTS = tuple(Agent(name, name) for name in ("quick", "middling", "slow"))
@@ -79,9 +80,14 @@ def served(sleep: bool) -> Iterator[str]:
         server.shutdown()
 
 
+def rule(reports: Any, found: Any) -> Award:
+    """Pass on the highest report, and pay everybody a quadratic score."""
+    return Award(highest(reports), quadratic(reports, found))
+
+
 def desk(llm: Any) -> Coordinator:
     """Put three agents round a table: each answers, and marks the other two."""
-    return Coordinator(AGENTS, JUDGE, quadratic, Ledger(), 3000, client=llm, graders="peers")
+    return Coordinator(AGENTS, rule, budget=3000, client=llm, judge=JUDGE, graders="peers", settle="marks")
 
 
 async def rounds(llm: Any, tasks: list[Task]) -> list[Round]:
@@ -108,7 +114,7 @@ def live() -> None:
     with served(sleep=True) as url:
         best, one_by_one, done = asyncio.run(work(url))
     slowest = 2 * max(SECONDS.values())
-    assert (done.scores > 0).all() and np.isfinite(done.grades).sum() == 6
+    assert (done.rewards > 0).all() and np.isfinite(done.marks).sum() == 6
     report("coordinator_live", "3 agents that take 0.2, 0.3 and 0.4 s to answer, and as long for each of two marks",
            "every answer handed in, every mark given, everybody paid",
            {"a round (wall)": best, "its slowest path: an answer, then a mark": slowest,

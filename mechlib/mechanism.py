@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 Array = NDArray[Any]
 Rule = Callable[..., Any]
 
@@ -246,10 +247,24 @@ def _close(first: Any, second: Any) -> bool:
     return bool(np.allclose(first, second, rtol=1e-9, atol=1e-9 * scale))
 
 
-def checked(name: str, values: ArrayLike, *, ndim: int | None = None, negative: bool = False) -> Floats:
+def checked(
+    name: str, values: ArrayLike, *, ndim: int | None = None, negative: bool = False, missing: bool = False,
+    like: tuple[int, ...] | None = None,
+) -> Floats:
     """Return the argument called `name` as floats (..., n), not copied if it is that, or raise a ValueError that helps.
 
-    Numbers must be finite and, unless `negative` ones are allowed, at least 0; `ndim` fixes the number of axes.
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    values : array_like
+        Finite numbers of at least 0.
+    ndim : int, optional
+        How many axes there must be.
+    negative, missing : bool
+        Whether numbers below 0 are allowed; and NaN, for what is not there.
+    like : tuple of int, optional
+        The shape that is broadcast to.
     """
     try:
         array = np.asarray(values)
@@ -261,12 +276,20 @@ def checked(name: str, values: ArrayLike, *, ndim: int | None = None, negative: 
     if not array.size or array.ndim == 0 or ndim not in (None, array.ndim):
         raise ValueError(f"{name} {'' if array.size else 'is empty, it '}must have {ndim or 'one or more'} axes, the "
                          f"agents on the last one unless said otherwise; it has shape {array.shape}.")
-    if np.isfinite(array).all() and (negative or array.min() >= 0):
+    if not np.isfinite(array).all() or not (negative or array.min() >= 0):
+        sound = np.isfinite(array) & (negative | (array >= 0)) | (missing & np.isnan(array))
+        if not sound.all():
+            at = tuple(np.argwhere(~sound)[0].tolist())
+            what = "NaN" if np.isnan(array[at]) else "infinite" if np.isinf(array[at]) else "negative"
+            raise ValueError(f"{name}{list(at)} is {array[at]}, which is {what}: give a finite number"
+                             f"{'' if negative else ' of at least 0'}, or leave the agent out.")
+    if like is None or array.shape == like:
         return array
-    at = tuple(np.argwhere(~(np.isfinite(array) & (negative | (array >= 0))))[0].tolist())
-    what = "NaN" if np.isnan(array[at]) else "infinite" if np.isinf(array[at]) else "negative"
-    raise ValueError(f"{name}{list(at)} is {array[at]}, which is {what}: give a finite number"
-                     f"{'' if negative else ' of at least 0'}, or leave the agent out.")
+    try:
+        return np.broadcast_to(array, like)
+    except ValueError:
+        raise ValueError(f"{name} has shape {array.shape}, which does not fit {like}: pass one for all, or one an "
+                         "agent.") from None
 
 
 def counted(name: str, number: Any, least: int = 1) -> int:

@@ -31,7 +31,8 @@ class Lines:
     """What a batch of profiles comes to for every agent: ``slope * type + base``, each (batch, n).
 
     `allocation` (batch, n) is what the rule hands out, in expectation; `sign` says whether a unit is worth the type or
-    costs it; `low`, `high` and `mean` (batch,) are the sum of payments by the agents, over what may turn out.
+    costs it; `low`, `high` and `mean` (batch,) are the sum of payments by the agents, over all that may turn out,
+    however unlikely.
     """
 
     slope: Floats
@@ -53,6 +54,10 @@ class Lines:
     def own(self, agent: int, types: Array) -> Floats:
         """Return what an agent has at each profile, its type (batch,) there given."""
         return np.asarray(types * self.slope[:, agent] + self.base[:, agent], float)
+
+    def largest(self, types: Array) -> float:
+        """Return the largest number that utilities are made of, the types (batch, n) there given."""
+        return max(biggest(types * self.slope), biggest(self.base))
 
     def __getitem__(self, rows: Any) -> Lines:
         """Return some of the profiles."""
@@ -85,13 +90,20 @@ class Listed:
         pairs = zip(types, self.results, strict=True)
         return np.array([float(self.worth(agent, kind, result)) for kind, result in pairs])
 
+    def largest(self, types: Array) -> float:
+        """Return the largest number that utilities are made of, the types (batch, n, ...) there given."""
+        own = [self.own(agent, types[:, agent]) for agent in range(types.shape[1])]
+        return max(map(biggest, [*own, *self._transfers()]))
+
     @property
     def mean(self) -> Floats:
         """The sum of payments by the agents at each profile; empty where the results hold none."""
-        with_money = (r for r in self.results if hasattr(r, "payments") or hasattr(r, "rewards"))
-        return np.array([0.0 - float(np.sum(transfers(result))) for result in with_money])
+        return np.array([0.0 - float(money.sum()) for money in self._transfers()])
 
     low = high = mean
+
+    def _transfers(self) -> list[Floats]:
+        return [transfers(r) for r in self.results if hasattr(r, "payments") or hasattr(r, "rewards")]
 
     def __getitem__(self, rows: Any) -> Listed:
         """Return some of the profiles."""
@@ -100,6 +112,12 @@ class Listed:
     def joined(self, more: Sequence[Listed]) -> Listed:
         """Return these profiles, and after them more."""
         return Listed([result for part in (self, *more) for result in part.results], self.worth)
+
+
+def biggest(numbers: ArrayLike) -> float:
+    """Return the largest finite absolute value among numbers, 0 if there is none."""
+    sizes = np.abs(np.asarray(numbers, float))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0))
 
 
 class Setting:
@@ -280,9 +298,9 @@ class Beliefs(Setting):
             right, wrong, allocation = np.zeros((3, *profiles.shape))
             low, high, mean = np.full(len(profiles), np.inf), np.full(len(profiles), -np.inf), np.zeros(len(profiles))
             for pattern in itertools.product((0.0, 1.0), repeat=len(agents)):
-                correct = np.broadcast_to(pattern, profiles.shape)
+                correct = np.where(np.isnan(profiles), 0.0, pattern)
                 award = call(profiles, correct, np.broadcast_to(self.costs, profiles.shape))
-                odds = np.where(correct > 0, chance, 1 - chance)
+                odds = np.where(np.asarray(pattern) > 0, chance, 1 - chance)
                 worth = transfers(award) + self.prize * award.allocation
                 paid = 0.0 - transfers(award).sum(axis=1)
                 everybody = odds.prod(axis=1)
@@ -377,8 +395,10 @@ class Actions(Setting):
     def when(self, reports: Sequence[tuple[int, Any]]) -> str:
         """Say what the others do."""
         done = [[*self.actions[agent]][report] for agent, report in reports]
+        if len(done) == 1:
+            return f"when the other {does(done[0])}"
         if len(set(done)) == 1:
-            return f"when the other{'s' * (len(done) > 1)} {done[0]}{'s' * (len(done) == 1)}"
+            return f"when the others {done[0]}"
         return f"when the others {', '.join(done[:-1])} and {done[-1]}"
 
 
@@ -546,8 +566,20 @@ def show(value: Any) -> str:
 def doing(action: str) -> str:
     """Return the action of doing something: "shirk" becomes "shirking"; what is no single word is quoted."""
     if not action.isalpha():
-        return f"'{action}'"
+        return f"doing '{action}'"
+    if action.endswith("ie"):
+        return f"{action[:-2]}ying"
     if action.endswith("e") and not action.endswith("ee"):
         return f"{action[:-1]}ing"
-    short = len(action) > 2 and action[-1] not in "aeiouwxy" and action[-2] in "aeiou" and action[-3] not in "aeiou"
-    return f"{action}{action[-1]}ing" if short and len(action) < 5 else f"{action}ing"
+    one_syllable = [letter in "aeiou" for letter in action[-3:]] == [False, True, False] and sum(
+        letter in "aeiouy" for letter in action) == 1
+    return f"{action}{action[-1]}ing" if one_syllable and action[-1] not in "wx" else f"{action}ing"
+
+
+def does(action: str) -> str:
+    """Return what somebody else does: "shirk" becomes "shirks"; what is no single word is quoted."""
+    if not action.isalpha():
+        return f"does '{action}'"
+    if action.endswith("y") and action[-2:-1] not in (*"aeiou", ""):
+        return f"{action[:-1]}ies"
+    return f"{action}es" if action.endswith(("s", "sh", "ch", "x", "o")) else f"{action}s"

@@ -140,7 +140,7 @@ def test_bad_settings_are_named() -> None:
         first_price([1, 2], reserve=[1, 2, 3])
     with pytest.raises(ValueError, match=r"reserve.*negative"):
         first_price([1, 2], reserve=-1)
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match="price has shape"):
         posted_price([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match=r"price.*infinite"):
         posted_price([1, 2], np.inf)

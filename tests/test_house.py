@@ -18,7 +18,7 @@ BELOW = {
     "rules": {"mechanism"},
     "attacks": {"mechanism", "settings", "rules"},
     "agents": set[str](),
-    "desk": {"mechanism", "rules", "agents"},
+    "desk": {"mechanism", "settings", "rules", "agents"},
     "course": {"mechanism", "settings", "rules", "attacks", "agents", "desk"},
     "__main__": {"mechanism", "settings", "rules", "attacks", "agents", "desk", "course"},
 }

@@ -24,8 +24,9 @@ def test_a_round_is_kept_whole(ledger):
     first = ledger.begin("What is 2 + 2?", budget=100)
     ledger.submit(first, "ada", "4", 0.9, Cost(tokens=12, seconds=0.5, price=3))
     ledger.submit(first, "bob", None, float("nan"), status="abstained")
-    ledger.grade(first, "bob", "ada", 1.0)
-    ledger.score(first, "ada", 0.99)
+    ledger.mark(first, "bob", "ada", 1.0)
+    ledger.reward(first, "ada", 0.99, found=1)
+    ledger.reward(first, "bob", 0, found=float("nan"))
     ledger.pay(first, "ada", 40, "quadratic rule")
     ledger.pay(first, "bob", -5, "fee")
     ledger.close(first)
@@ -33,8 +34,8 @@ def test_a_round_is_kept_whole(ledger):
     ada, bob = ledger.submissions(first)
     assert ada == ("ada", "4", 0.9, "answered", (12, 0.5, 3)) and ada.cost.price == 3
     assert (bob.answer, bob.confidence, bob.status) == (None, None, "abstained")
-    assert ledger.grades(first) == [("bob", "ada", 1.0)]
-    assert ledger.scores(first) == [("ada", 0.99)]
+    assert ledger.marks(first) == [("bob", "ada", 1.0)] and ledger.marks(first)[0].mark == 1
+    assert ledger.rewards(first) == [("ada", 0.99, 1.0), ("bob", 0.0, None)]
     assert ledger.payments(first) == [("ada", 40, "quadratic rule"), ("bob", -5, "fee")]
     assert (ledger.balance("ada"), ledger.balance("bob"), ledger.balance("eve")) == (40, -5, 0)
 
@@ -65,18 +66,27 @@ def test_writes_are_on_disk_when_they_return(tmp_path):
         (lambda book: book.pay(1, "ada", 0.5), "amount must be a whole number"),
         (lambda book: book.pay(1, "ada", True), "amount must be a whole number"),
         (lambda book: book.pay(1, "ada", 11), "above its budget of 10"),
-        (lambda book: book.grade(1, "ada", "ada", 1), "must not grade its own"),
-        (lambda book: book.score(1, "ada", float("nan")), "holds nan"),
+        (lambda book: book.mark(1, "ada", "ada", 1), "must not mark its own"),
+        (lambda book: book.reward(1, "ada", float("nan")), "holds nan"),
         (lambda book: book.submit(1, "ada", "again"), "already has the submission of 'ada'"),
         (lambda book: book.submit(2, "ada", "late"), "round 2 is closed"),
         (lambda book: book.close(2), "round 2 is closed"),
+        (lambda book: book.mark(1, "bob", "ada", 0.5), "already has the mark of 'ada' by 'bob'"),
+        (lambda book: book.reward(1, "ada", 0.5), "already has the reward of 'ada'"),
+        (lambda book: book.mark(2, "bob", "ada", 0.5), "round 2 is closed"),
+        (lambda book: book.reward(2, "ada", 0.5), "round 2 is closed"),
+        (lambda book: book.pay(99, "ada", 0), "99 is not a round"),
         (lambda book: book.reputation("ada", discount=0), "discount must lie"),
+        (lambda book: book.reputation("ada", discount=1.01), "discount must lie"),
+        (lambda book: book.reputation("ada", of="fame"), "of must be"),
     ],
 )
 def test_the_ledger_refuses_and_says_why(ledger, write, words):
     ledger.begin("open", 10)
     ledger.close(ledger.begin("closed", 10))
     ledger.submit(1, "ada", "4")
+    ledger.mark(1, "bob", "ada", 1)
+    ledger.reward(1, "ada", 1)
     before = list(ledger._db.iterdump())
     with pytest.raises(LedgerError, match=words):
         write(ledger)
@@ -118,18 +128,28 @@ def test_a_transaction_is_all_or_nothing(ledger):
 def test_reputation_is_a_discounted_mean_so_more_work_at_the_same_quality_gains_nothing(ledger):
     for i in range(30):
         number = ledger.begin(f"task {i}")
-        ledger.score(number, "busy", 0.5)
+        ledger.reward(number, "busy", 0.5)
         if i % 10 == 0:
-            ledger.score(number, "idle", 0.5)
+            ledger.reward(number, "idle", 0.5)
     assert ledger.reputations() == {"busy": pytest.approx(0.5), "idle": pytest.approx(0.5)}
 
 
 def test_reputation_forgets_at_the_discount_rate(ledger):
     for value in (1.0, 0.0):
-        ledger.score(ledger.begin("task"), "ada", value)
+        ledger.reward(ledger.begin("task"), "ada", value)
     assert ledger.reputation("ada", discount=0.5) == pytest.approx(0.5 / 1.5)
     assert ledger.reputation("ada", discount=1) == pytest.approx(0.5)
     assert ledger.reputations(["new", "ada"], discount=1, default=0.3) == {"new": 0.3, "ada": 0.5}
+
+
+def test_reputation_is_of_rewards_or_of_what_was_found(ledger):
+    for reward, found in ((0.9, 1.0), (-0.5, 0.0), (0.3, None)):
+        ledger.reward(ledger.begin("task"), "ada", reward, found)
+    assert ledger.reputation("ada", 1) == pytest.approx((0.9 - 0.5 + 0.3) / 3)
+    assert ledger.reputation("ada", 1, of="found") == pytest.approx(0.5)
+    assert ledger.reputation("ada", 0.5, of="found") == pytest.approx(0.5 / 1.5)
+    ledger.reward(ledger.begin("task"), "bob", 0.3)
+    assert ledger.reputations(discount=1, default=0.7, of="found") == {"ada": pytest.approx(0.5), "bob": 0.7}
 
 
 def test_a_file_that_is_no_ledger_is_left_alone(tmp_path):

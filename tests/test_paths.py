@@ -35,7 +35,7 @@ def check(edges: np.ndarray, costs: np.ndarray, source: int, target: int, direct
         assert here == a or (here == b and not directed)
         here = b if here == a else a
     assert here == target
-    for edge, paid in zip(bought.edges, bought.payments, strict=True):
+    for edge, paid in zip(bought.edges, bought.rewards[bought.edges], strict=True):
         rest = np.arange(len(costs)) != edge
         without = shortest(edges[rest], costs[rest], source, target, directed)
         assert paid == pytest.approx(without - best + costs[edge], abs=1e-9)
@@ -61,7 +61,7 @@ def test_payments_on_a_grid_agree_with_networkx(seed: int) -> None:
     graph.add_weighted_edges_from((int(a), int(b), c) for (a, b), c in zip(edges, costs, strict=True))
     best = nx.dijkstra_path_length(graph, 0, 143)
     bought = vcg_path(edges, costs, 0, 143)
-    for edge, paid in zip(bought.edges, bought.payments, strict=True):
+    for edge, paid in zip(bought.edges, bought.rewards[bought.edges], strict=True):
         graph.remove_edge(*edges[edge])
         assert paid == pytest.approx(nx.dijkstra_path_length(graph, 0, 143) - best + costs[edge], abs=1e-9)
         graph.add_edge(*edges[edge], weight=costs[edge])
@@ -73,30 +73,30 @@ def test_two_parallel_routes_are_overpaid_by_the_gap_for_each_edge() -> None:
         edges = [(k, k + 1) for k in range(m)] + [(0, m)]
         bought = vcg_path(edges, [1.0] * m + [m + 2.0], 0, m)
         np.testing.assert_array_equal(bought.edges, np.arange(m))
-        assert bought.payments.sum() == m + m * 2
+        assert bought.rewards.sum() == m + m * 2
 
 
 def test_overpayment_is_at_most_the_gap_for_each_edge_of_the_best_disjoint_path() -> None:
     # a short cut round one edge costs less than the disjoint route
     bought = vcg_path([(0, 1), (1, 2), (0, 2), (0, 1)], [1, 1, 5, 1.5], 0, 2)
-    np.testing.assert_allclose(bought.payments, [1.5, 4])
+    np.testing.assert_allclose(bought.rewards, [1.5, 4, 0, 0])
 
 
 def test_a_bridge_is_paid_without_bound() -> None:
     bought = vcg_path([(0, 1), (1, 2), (1, 2)], [1, 2, 3], 0, 2)
-    np.testing.assert_array_equal(bought.payments, [np.inf, 3])
+    np.testing.assert_array_equal(bought.rewards, [np.inf, 3, 0])
 
 
 def test_the_next_parallel_edge_sets_the_price_and_ties_go_to_the_lowest_index() -> None:
     bought = vcg_path([(0, 1), (1, 0), (0, 1)], [7, 4, 4], 0, 1)
     np.testing.assert_array_equal(bought.edges, [1])
-    np.testing.assert_array_equal(bought.payments, [4])
+    np.testing.assert_array_equal(bought.rewards, [0, 4, 0])
 
 
 def test_direction_matters() -> None:
     edges, costs = [(0, 1), (1, 2), (2, 0)], [1, 1, 3]
-    assert vcg_path(edges, costs, 0, 2).payments.sum() == 4
-    np.testing.assert_array_equal(vcg_path(edges, costs, 0, 2, directed=True).payments, [np.inf, np.inf])
+    assert vcg_path(edges, costs, 0, 2).rewards.sum() == 4
+    np.testing.assert_array_equal(vcg_path(edges, costs, 0, 2, directed=True).rewards, [np.inf, np.inf, 0])
     with pytest.raises(ValueError, match="no path"):
         vcg_path([(1, 0)], [1], 0, 1, directed=True)
 
@@ -111,7 +111,7 @@ def test_truth_is_dominant_for_an_edge() -> None:
         def profit(report: float, edge: int = edge, costs: np.ndarray = costs) -> float:
             reports = np.where(np.arange(6) == edge, report, costs)
             bought = vcg_path(edges, reports, 0, 3)
-            return float((bought.payments - costs[edge])[bought.edges == edge].sum())
+            return bought.worth(edge, costs[edge]) + float(bought.rewards[edge])
 
         assert profit(costs[edge]) >= max(profit(lie), 0) - 1e-12
 
@@ -120,7 +120,7 @@ def test_labels_may_be_sparse_and_the_trivial_path_is_empty() -> None:
     big = 10**12
     bought = vcg_path([(5, big), (big, 9), (5, 9)], [1, 1, 4], 5, 9)
     np.testing.assert_array_equal(bought.edges, [0, 1])
-    np.testing.assert_array_equal(bought.payments, [3, 3])
+    np.testing.assert_array_equal(bought.rewards, [3, 3, 0])
     assert len(vcg_path([(0, 1)], [1], 0, 0).edges) == 0
 
 

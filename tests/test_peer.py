@@ -147,7 +147,8 @@ def test_a_random_report_earns_nothing_in_the_mean() -> None:
     rng = np.random.default_rng(3)
     reports = np.broadcast_to(two_graders(0.8, 0.0, scale=100), (400, 2, 200)).copy()
     reports[:, 0] = rng.integers(0, 2, (400, 200))
-    for pay in (correlated_agreement(reports, signature=IDENTITY), determinant_mi(reports), peer_truth_serum(reports)):
+    agreement = correlated_agreement(reports, signature=IDENTITY)
+    for pay in (agreement, determinant_mi(reports, 2), peer_truth_serum(reports)):
         assert abs(pay[:, 0].mean()) < 4 * pay[:, 0].std() / 20
 
 
@@ -155,7 +156,7 @@ def test_determinant_pays_the_squared_determinant_in_the_mean() -> None:
     rng = np.random.default_rng(4)
     joint = np.array([[0.4, 0.1], [0.15, 0.35]])
     cells = rng.choice(4, p=joint.ravel(), size=(4000, 12))
-    pay = determinant_mi(np.stack([cells // 2, cells % 2], axis=1))[:, 0]
+    pay = determinant_mi(np.stack([cells // 2, cells % 2], axis=1), 2)[:, 0]
     assert abs(pay.mean() - np.linalg.det(joint) ** 2) < 4 * pay.std() / np.sqrt(len(pay))
 
 
@@ -172,18 +173,18 @@ def test_determinant_pays_nothing_to_a_constant_and_ignores_the_names_of_the_ans
     reports = np.random.default_rng(5).integers(0, 3, (4, 30))
     lazy = reports.copy()
     lazy[1] = 2
-    assert determinant_mi(lazy)[1] == 0.0
+    assert determinant_mi(lazy, 3)[1] == 0.0
     renamed = reports.copy()
     renamed[0] = np.array([2, 0, 1])[reports[0]]
-    np.testing.assert_allclose(determinant_mi(renamed), determinant_mi(reports), atol=1e-15)
+    np.testing.assert_allclose(determinant_mi(renamed, 3), determinant_mi(reports, 3), atol=1e-15)
 
 
 def test_determinant_skips_pairs_that_share_too_few_tasks() -> None:
     reports = np.random.default_rng(6).integers(0, 2, (3, 12))
     with_stranger = reports.copy()
     with_stranger[2, 3:] = -1
-    pay = determinant_mi(with_stranger)
-    np.testing.assert_allclose(pay[:2], determinant_mi(reports[:2]))
+    pay = determinant_mi(with_stranger, 2)
+    np.testing.assert_allclose(pay[:2], determinant_mi(reports[:2], 2))
     assert pay[2] == 0.0
 
 
@@ -249,7 +250,7 @@ def test_leading_axes_are_batches(rule) -> None:  # type: ignore[no-untyped-def]
     else:
         pay, alone = rule(batch), [[rule(batch[a, b]) for b in range(3)] for a in range(2)]
     np.testing.assert_allclose(pay, alone)
-    np.testing.assert_allclose(determinant_mi(batch)[1, 2], determinant_mi(batch[1, 2], choices=3))
+    np.testing.assert_allclose(determinant_mi(batch, 3)[1, 2], determinant_mi(batch[1, 2], 3))
 
 
 @settings(max_examples=60, deadline=None)
@@ -308,10 +309,10 @@ def test_an_agent_nobody_graded_comes_last() -> None:
         (lambda: output_agreement([[0.5, 1], [1, 1]]), "number the answers"),
         (lambda: output_agreement([[-2, 1], [1, 1]]), "-1 where missing"),
         (lambda: output_agreement([[0, 1], [1, 1]], peers=[[1]]), "peers has shape"),
-        (lambda: determinant_mi(np.zeros((2, 9), int), peers=[[1]]), "peers has shape"),
+        (lambda: determinant_mi(np.zeros((2, 9), int), 2, peers=[[1]]), "peers has shape"),
         (lambda: correlated_agreement([[0, 3], [1, 1]], choices=2), "give at least 4"),
         (lambda: correlated_agreement([[0, 1], [1, 1]], signature=np.eye(3)), "signature has shape"),
-        (lambda: determinant_mi([[0, 1, 0], [1, 1, 0]]), "at least 4"),
+        (lambda: determinant_mi([[0, 1, 0], [1, 1, 0]], 2), "at least 4"),
         (lambda: bayesian_truth_serum([[0], [1]], np.ones((2, 2))), "forecasts has shape"),
         (lambda: bayesian_truth_serum([[0], [1]], [[[1, 0]], [[0.5, 0.5]]]), "strictly positive"),
         (lambda: select_impartially(np.zeros((2, 3)), 1, np.random.default_rng(0)), "square"),

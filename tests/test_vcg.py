@@ -80,7 +80,7 @@ def test_bilateral_trade_loses_exactly_the_gains_from_trade() -> None:
         if chosen.outcome == 1:
             assert chosen.payments[0] == cost
             # without the seller the buyer is left with the way that costs it the value of the good
-            assert vcg_path([(0, 1), (0, 1)], [cost, value], 0, 1).payments[0] - chosen.payments[0] == value - cost
+            assert vcg_path([(0, 1), (0, 1)], [cost, value], 0, 1).rewards[0] - chosen.payments[0] == value - cost
         else:
             assert value <= cost
             assert chosen.payments[0] == 0
@@ -262,7 +262,7 @@ def test_equal_jobs_go_to_the_lowest_index() -> None:
         (lambda: vcg_knapsack([1, 2], [1, 0.5], 3), "whole"),
         (lambda: vcg_knapsack([1, 2], [1, 1], -1), "capacity is -1"),
         (lambda: vcg_knapsack([1, 2], [1, 1], 2.5), "capacity is 2.5"),  # type: ignore[arg-type]
-        (lambda: vcg_combinatorial([], "ab"), "values is empty"),
+        (lambda: vcg_combinatorial([], "a"), "bids is empty"),
         (lambda: vcg_combinatorial([(0, A, 1)], []), "items must name"),
         (lambda: vcg_combinatorial([(0, frozenset("c"), 1)], "ab"), "items sold"),
         (lambda: vcg_combinatorial([(0, frozenset(), 1)], "ab"), "one or more"),

@@ -16,7 +16,7 @@ import numpy as np
 from mechlib.attacks.profiles import Slab, Table, slabs
 from mechlib.attacks.report import Audit, Witness, plain, sentence
 from mechlib.mechanism import Array, Floats, Rule, checked
-from mechlib.settings import Actions, Joint, Lines, Listed, Priced, Setting, Values, net
+from mechlib.settings import Actions, Joint, Lines, Listed, Priced, Setting, Values, biggest, net
 
 # For each agent: how likely a slab of the others' profiles is, (types or 1, others), given each of its own types.
 Weights = Callable[[int, Slab], Floats]
@@ -50,7 +50,8 @@ def audit(
     feasible : sequence, optional
         What efficiency is measured against: allocations (m, n), or outcomes with `welfare`; or those the rule attains.
     tolerance : float, optional
-        Gains, losses and lost welfare up to this much count as rounding: by default a billionth of the largest utility.
+        Gains, losses and lost welfare up to this much count as rounding. By default a billionth of the largest number
+        that utilities are made of where an agent is honest or lies well; a fine for a report that nobody makes is none.
     cells : int
         How many numbers are held at a time.
 
@@ -92,8 +93,9 @@ def _audit(
     rule: Rule, setting: Setting, weights: Weights | None, welfare: Callable[..., Any] | None, feasible: Any,
     tolerance: float | None, cells: int,
 ) -> Audit:
+    tolerated(tolerance, 0.0)
     table = Table(setting, setting.play(rule), cells)
-    comparisons, worst, largest = 0, math.inf, 0.0
+    comparisons, worst, largest = 0, math.inf, _largest(setting, table, cells)
     candidates = list[_Lie]()
     for agent in range(len(setting.grids)):
         for slab, earned in _situations(setting, table.at, weights, cells, agent):
@@ -105,7 +107,7 @@ def _audit(
             gain = np.subtract(best, truth, out=np.zeros(best.shape), where=best != truth)  # infinite either way: none
             comparisons += earned.size - gain.size
             worst = min(worst, float(truth.min()))
-            largest = max(largest, float(np.abs(earned[np.isfinite(earned)]).max(initial=0.0)))
+            largest = max(largest, biggest(truth), biggest(best))
             kind, other = divmod(_first_best(gain.ravel()), gain.shape[1])
             if gain[kind, other] > 0:
                 report = _first_best(earned[kind, :, other])
@@ -116,7 +118,7 @@ def _audit(
     lie = _most_profitable([lie for lie in candidates if lie.gain > rounding])
     witness = None
     if lie is not None:
-        _play_again(lie, setting, table, weights, cells)
+        _play_again(lie, setting, table, weights, cells, 1e-9 * largest)
         witness = _witness(lie, setting, weights is not None)
     budget, mean = _budget(setting, table, weights, cells)
     lost, compared_with = _shortfall(setting, table, cells, welfare, feasible)
@@ -190,14 +192,16 @@ def _most_profitable(lies: Sequence[_Lie]) -> _Lie | None:
     return ranked[_first_best(np.array([lie.gain for lie in ranked]))] if ranked else None
 
 
-def _play_again(lie: _Lie, setting: Setting, table: Table, weights: Weights | None, cells: int) -> None:
+def _play_again(
+    lie: _Lie, setting: Setting, table: Table, weights: Weights | None, cells: int, rounding: float
+) -> None:
     """Play a lie and the truth once more: what is random in one place only was not seen when the rule was tried."""
     if weights is None:
         earned = _earned(setting, table.again(lie.slab), lie.agent, lie.slab)
     else:
         ((_, earned),) = _situations(setting, table.again, weights, cells, lie.agent)
     gain = float(earned[lie.kind, lie.report, 0] - earned[lie.kind, lie.kind, 0])
-    if not math.isclose(gain, lie.gain, rel_tol=1e-9):
+    if not math.isclose(gain, lie.gain, rel_tol=1e-9, abs_tol=rounding):
         reports = [plain(grid[part[0]]) for grid, part in zip(setting.grids, lie.slab, strict=True)]
         reports[lie.agent] = plain(setting.grids[lie.agent][lie.report])
         raise ValueError(f"the rule gave two different results for the same reports, such as {reports}: it is random. "
@@ -208,6 +212,11 @@ def _witness(lie: _Lie, setting: Setting, bayes: bool) -> Witness:
     types = [None if bayes else plain(grid[part[0]]) for grid, part in zip(setting.grids, lie.slab, strict=True)]
     types[lie.agent] = plain(setting.grids[lie.agent][lie.kind])
     return Witness(lie.agent, tuple(types), plain(setting.grids[lie.agent][lie.report]), lie.gain)
+
+
+def _largest(setting: Setting, table: Table, cells: int) -> float:
+    """Return the largest number that the utilities of truthful profiles are made of: it scales what is rounding."""
+    return max(table.at(slab).largest(table.profiles(slab)) for slab in slabs([*setting.honest], cells))
 
 
 def _budget(
@@ -291,7 +300,7 @@ def _settled(setting: Any, n: int | None, reports: Any, utility: Any, welfare: A
 
 
 def tolerated(tolerance: float | None, largest: float) -> float:
-    """Return the tolerance asked for, or a billionth of the largest utility; a negative or NaN one is a ValueError."""
+    """Return the tolerance asked for, or a billionth of the largest number; a negative or NaN one is a ValueError."""
     if tolerance is None:
         return 1e-9 * largest
     if not tolerance >= 0:
@@ -304,7 +313,8 @@ def _independent_weights(prior: Any, honest: tuple[int, ...]) -> Weights:
     fits = [row.shape for row in rows] == [(count,) for count in honest]
     if not fits or any(not (row >= 0).all() or abs(row.sum() - 1) > 1e-9 for row in rows):
         raise ValueError(f"prior must hold a row an agent, of {[*honest]} probabilities, none negative, that sum to 1; "
-                         f"it has rows of {[row.size for row in rows]} that sum to {[row.sum().round(6) for row in rows]}")
+                         f"it has rows of {[row.size for row in rows]} that sum to "
+                         f"{[row.sum().round(6) for row in rows]}")
 
     def weights(agent: int, slab: Slab) -> Floats:
         parts = [row[part.start : part.stop] for row, part in zip(rows, slab, strict=True)]

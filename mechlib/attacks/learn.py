@@ -115,6 +115,10 @@ def learn(
         raise ValueError(f"rounds is {rounds} and who {learning}: take a multiple of ten, and agents from 0 to {n - 1}")
     rng, plays = np.random.default_rng(seed), _Plays(rule, setting)
     low, span = plays.payoff_range(rng)
+
+    def scaled(payoffs: Floats) -> Floats:
+        return np.clip((payoffs - low) / span, 0.0, 1.0)
+
     replicas = {i: (counted("lives", lives), plays.honest[i]) for i in learning}
     players = {i: _player(learner, plays.sizes[i], rounds, replicas[i]) for i in learning}
     chances = [np.zeros((lives, plays.honest[i], plays.sizes[i])) for i in range(n)]
@@ -122,35 +126,27 @@ def learn(
     values = [np.nan_to_num(grid.astype(float)) if numbers else np.full(len(grid), math.nan) for grid in setting.grids]
     path, gain, revenue = np.zeros((10, lives, n)), np.zeros((lives, n)), np.zeros((10, lives))
     life = np.arange(lives)
+    every = rounds // 10
     for now in tqdm(range(rounds), desc="learning", unit="round", delay=1.0, leave=False):
-        window, late = now * 10 // rounds, now >= rounds // 2
-        types, found = plays.draw(rng, lives)
-        told = types.copy()  # the honest report the number of their type
+        window, late = now // every, now >= rounds // 2
+        if now % every == 0:
+            drawn, turned_out = (table.reshape(every, lives, n) for table in plays.draw(rng, every * lives))
+        types, found = drawn[now % every], turned_out[now % every]
+        told = types.copy()  # the honest report has the number of the type
         for i, player in players.items():
-            told[:, i] = player.choose(rng)[life, types[:, i]]
+            told[:, i] = player.choose(rng, at=(life, types[:, i]))
         earned, paid = plays.earned(types, told, found)
         revenue[window] += paid
-        for i in range(n):
-            path[window, :, i] += values[i][told[:, i]] - values[i][types[:, i]]
         for i, player in players.items():
-            if isinstance(player, Hedge):
-                each = plays.each_report(i, types, told, found)
-                truth = each[life, types[:, i]]
-                news = np.zeros(player.totals.shape)
-                news[life, types[:, i]] = np.clip((each - low) / span, 0.0, 1.0)
-                player.update(news)
-            else:
-                honest = told.copy()
-                honest[:, i] = types[:, i]
-                truth = plays.earned(types, honest, found)[0][:, i] if late else np.zeros(lives)
-                news = np.zeros((lives, plays.honest[i]))
-                news[life, types[:, i]] = np.clip((earned[:, i] - low) / span, 0.0, 1.0)
-                actions = np.zeros(news.shape, int)
-                actions[life, types[:, i]] = told[:, i]
-                player.update(actions, news)  # a payoff of 0 teaches nothing about the types that were not drawn
+            mine = (life, types[:, i])
+            path[window, :, i] += values[i][told[:, i]] - values[i][types[:, i]]
             if late:
-                gain[:, i] += earned[:, i] - truth
+                gain[:, i] += earned[:, i] - plays.truth(i, types, told, found)
                 chances[i] += player.probabilities
+            if isinstance(player, Hedge):
+                player.update(scaled(plays.each_report(i, types, told, found)), at=mine)
+            else:
+                player.update(told[:, i], scaled(earned[:, i]), at=mine)
     half = rounds - rounds // 2
     for i in range(n):
         if i in players:
@@ -196,6 +192,12 @@ class _Plays:
         codes = self._codes(told, found)
         return np.stack([self.worth[i][codes, types[:, i]] for i in range(self.n)], axis=1), self.paid[codes]
 
+    def truth(self, agent: int, types: Ints, told: Ints, found: Ints) -> Floats:
+        """Return what the truth would have earned one agent, (batch,), the others' reports being as they were."""
+        honest = told.copy()
+        honest[:, agent] = types[:, agent]
+        return self.earned(types, honest, found)[0][:, agent]
+
     def each_report(self, agent: int, types: Ints, told: Ints, found: Ints) -> Floats:
         """Return what each report of one agent would have earned, (batch, reports), the others' being as they were."""
         count = self.sizes[agent]
@@ -220,8 +222,8 @@ class _Plays:
 
     def _codes(self, told: Ints, found: Ints) -> Ints:
         codes = np.ravel_multi_index([*told.T, *found.T][: len(self.levels)], self.levels)
-        fresh = np.unique(codes[~self.known[codes]])
-        if len(fresh):
+        if not (known := self.known[codes]).all():
+            fresh = np.unique(codes[~known])
             parts = np.stack(np.unravel_index(fresh, self.levels), axis=1)
             luck = parts[:, self.n :] if self.setting.uncertain else np.zeros(parts.shape, int)
             played = self._play(parts[:, : self.n], luck)

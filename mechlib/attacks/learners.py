@@ -1,7 +1,8 @@
 """Learning from payoffs: Hedge (sees every action's), Exp3 (sees only the chosen one's), replicator dynamics.
 
 Payoffs are positive TO the learner and lie in [0, 1]; rescale yours first. Each learner is a batch of `replicas` that
-learn independently, so a population of agents, or many runs of one, is a single array operation.
+learn independently, so a population of agents, or many runs of one, is a single array operation. Where only some of
+them play, `at` says which: an index into `replicas`, with no replica twice.
 
 >>> rng = np.random.default_rng(0)
 >>> learner = Hedge(3, rate=0.5, replicas=(1000,))
@@ -15,6 +16,7 @@ learn independently, so a population of agents, or many runs of one, is a single
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,14 +74,15 @@ class Hedge:
         """Return the rate with the smallest regret bound over `rounds` rounds: ``sqrt(8 ln(k) / T)``."""
         return float(np.sqrt(8 * np.log(actions) / rounds))
 
-    def choose(self, rng: np.random.Generator) -> Indices:
+    def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
         """Draw an action for each replica, (...)."""
-        return _draw(self.probabilities, rng)
+        return _draw(self.probabilities[at], rng)
 
-    def update(self, payoffs: ArrayLike) -> None:
+    def update(self, payoffs: ArrayLike, at: Any = ...) -> None:
         """Learn what every action would have earned in this round, (..., k) or (k,) for all replicas."""
-        self.totals += _payoffs(payoffs)
-        self.probabilities = softmax(self.rate * self.totals)
+        self.totals[at] += _payoffs(payoffs)
+        self.probabilities = self.probabilities.copy()  # who kept the last ones keeps them
+        self.probabilities[at] = softmax(self.rate * self.totals[at])
 
 
 class Exp3:
@@ -103,16 +106,20 @@ class Exp3:
         self.totals: Array = np.zeros((*replicas, actions))
         self.probabilities = softmax(self.totals)
 
-    def choose(self, rng: np.random.Generator) -> Indices:
+    def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
         """Draw an action for each replica, (...)."""
-        return _draw(self.probabilities, rng)
+        return _draw(self.probabilities[at], rng)
 
-    def update(self, actions: ArrayLike, payoffs: ArrayLike) -> None:
-        """Learn what the chosen actions (...) earned (...)."""
-        hit = np.arange(self.totals.shape[-1]) == np.asarray(actions)[..., None]
-        self.totals += np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities, 0.0)
-        share = self.explore / self.totals.shape[-1]
-        self.probabilities = (1 - self.explore) * softmax(share * self.totals) + share
+    def update(self, actions: ArrayLike, payoffs: ArrayLike, at: Any = ...) -> None:
+        """Learn what the chosen actions (...) earned (...); an action that there is not is a ValueError."""
+        count, chosen = self.totals.shape[-1], np.asarray(actions)
+        if ((chosen < 0) | (chosen >= count)).any():
+            raise ValueError(f"actions must be from 0 to {count - 1}, but run from {chosen.min()} to {chosen.max()}")
+        hit = np.arange(count) == chosen[..., None]
+        self.totals[at] += np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities[at], 0.0)
+        share = self.explore / count
+        self.probabilities = self.probabilities.copy()
+        self.probabilities[at] = (1 - self.explore) * softmax(share * self.totals[at]) + share
 
 
 def replicator(

@@ -15,7 +15,7 @@ from mechlib.settings import Lines, Listed, Setting
 
 Slab = tuple[range, ...]  # for each agent, which of its reports
 
-_CHUNK = 4096  # profiles in one step of the progress bar
+_CHUNK = 64  # profiles in one step of the progress bar: few, since a rule may take a second for each
 
 
 def slabs(counts: list[int], cells: int, whole: int = 0) -> Iterator[Slab]:

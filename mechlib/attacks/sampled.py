@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mechlib.attacks.audit import tolerated
 from mechlib.attacks.report import Audit, Witness, plain, sentence
 from mechlib.mechanism import Array, Floats, Lifted, Rule, counted
-from mechlib.settings import Lines, Priced, Setting, of_reports_alone
+from mechlib.settings import Lines, Priced, Setting, biggest, of_reports_alone
 
 Sampler = Callable[[np.random.Generator, int], Any]
 
@@ -30,8 +30,9 @@ def audit_sampled(
 ) -> Audit:
     """Look for profitable lies at random profiles, where a grid would be too large.
 
-    At every sampled profile each agent tries `lies` random lies, and then climbs from the best of them, if reports are
-    numbers: a step up or down, and half of it, and half of that; the others report the profile. The best gain there is
+    At every sampled profile each agent tries `lies` random lies, and then climbs from the best of them, or from the
+    truth where none of them gains, if reports are numbers: a step up or down, and half of it, and half of that; the
+    others report the profile. The best gain there is
     a lower bound on what a lie could gain; its mean comes with a standard error. No lie found is evidence, not proof:
     a rule with a narrow lie at every profile may pass. `Audit.is_dsic` is then None. A progress bar comes up after a
     second.
@@ -57,14 +58,18 @@ def audit_sampled(
     """
     drawn = setting if isinstance(setting, Setting) else Drawn(setting)
     played = drawn if utility is None else Priced(drawn, utility)
+    tolerated(tolerance, 0.0)
     sizes = [min(_BLOCK, samples - start) for start in range(0, counted("samples", samples), _BLOCK)]
     block = functools.partial(_block, rule, played, drawn, counted("lies", lies))
     found = (executor.map if executor else map)(block, np.random.default_rng(seed).spawn(len(sizes)), sizes)
     blocks = list(tqdm(found, desc="audit", total=len(sizes), unit="block", delay=1.0, leave=False))
     gain, money = np.concatenate([b.gains for b in blocks]), np.concatenate([b.paid for b in blocks])
     best = max((b.witness for b in blocks), key=lambda lie: lie.gain)
-    rounding = tolerated(tolerance, max(b.largest for b in blocks))
+    largest = max(b.largest for b in blocks)
+    rounding = tolerated(tolerance, largest)
     witness = best if best.gain > rounding else None
+    if witness is not None:
+        _play_again(rule, played, witness, 1e-9 * largest)
     return Audit(
         rule=getattr(rule, "__name__", "a rule"),
         kind="sampled",
@@ -129,7 +134,7 @@ def _block(rule: Rule, setting: Setting, drawn: Setting, lies: int, rng: np.rand
     types, drawn_reports = drawn.draw(rng, size), drawn.draw_reports(rng, size * lies)
     play = setting.play(rule)
     honest, rows = play(types), np.arange(size)
-    gains, tried, worst, largest = np.zeros(size), 0, math.inf, 0.0
+    gains, tried, worst, largest = np.zeros(size), 0, math.inf, honest.largest(types)
     witness = Witness(0, tuple(map(plain, types[0])), None, 0.0)
     for agent in range(types.shape[1]):
         truth = honest.own(agent, types[:, agent])
@@ -150,14 +155,26 @@ def _block(rule: Rule, setting: Setting, drawn: Setting, lies: int, rng: np.rand
         best, lie = found[rows, chosen], reports.reshape(size, lies, *reports.shape[1:])[rows, chosen]
         tried += found.size
         if reports.ndim == 1 and reports.dtype.kind == "f":
-            best, lie = _climb(gain, best, lie, reports)
+            # if no random lie gains, one close to the truth may
+            best, lie = _climb(gain, np.maximum(best, 0.0), np.where(best > 0, lie, types[:, agent]), reports)
             tried += 2 * _STEPS * size
         gains, worst = np.maximum(gains, best), min(worst, float(truth.min()))
-        largest = max(largest, float(np.abs(truth).max()))
+        largest = max(largest, biggest(best))
         top = int(best.argmax())
         if best[top] > witness.gain:
             witness = Witness(agent, tuple(map(plain, types[top])), plain(lie[top]), float(best[top]))
     return _Block(gains, honest.mean, worst, largest, tried, isinstance(honest, Lines) and honest.sign < 0, witness)
+
+
+def _play_again(rule: Rule, setting: Setting, witness: Witness, rounding: float) -> None:
+    """Play a lie and the truth once more: what is random in one place only was not seen when the rule was tried."""
+    agent, types, lie, _ = witness
+    honest, told = np.array([types]), np.array([[*types[:agent], lie, *types[agent + 1 :]]])
+    play, own = setting.play(rule), honest[:, agent]
+    (lied,), (true,) = (play(reports).own(agent, own) for reports in (told, honest))
+    if not math.isclose(lied - true, witness.gain, rel_tol=1e-9, abs_tol=rounding):
+        raise ValueError(f"the rule gave two different results for the same reports, such as {told[0].tolist()}: it is "
+                         "random. Audit its mean over many draws, or draw from a generator with a fixed seed.")
 
 
 def _climb(gain: Callable[[Array], Floats], best: Floats, lie: Floats, seen: Floats) -> tuple[Floats, Floats]:

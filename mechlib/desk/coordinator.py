@@ -1,11 +1,16 @@
 """The coordinator: a planner, agents in parallel, blind cross-evaluation, payments, reputation. Plain asyncio.
 
-One round. The planner announces a task and a budget and picks a team by reputation. The team answers in parallel:
-each member hands in an answer, a confidence and a cost report. Graders mark the answers blind, one answer a call. A
-rule, which is a function of the confidences and the accuracies, says what each member is paid. The ledger keeps it all.
+One round. The planner announces a task and picks a team by reputation. The team answers in parallel: each member hands
+in an answer, a confidence and a cost report. Graders mark the answers blind, one answer a call. The rule, the very
+function that `mechlib.audit` takes with `Beliefs`, says whose answer is passed on, by the marks; and later, once it is
+found who was right, what each member is rewarded with. Rewards are turned into money, and the ledger keeps it all.
 
-Payments are positive TO the agents, in integer minor units. A round pays at most its budget, because scores are
-multiplied by one constant that is fixed before the round from the rule's bounds. Dividing the budget by the scores, or
+Four words, one meaning each. A *mark* is what a grader says of an answer. What is *found* is what turned out: the key's
+verdict, or the mean mark where there is no key. A *score* is what a scoring rule makes of a confidence and of what was
+found. A *reward* is what the mechanism grants for a round, whether it is a score or not.
+
+Payments are positive TO the agents, in integer minor units. A round pays at most its budget, because rewards are
+multiplied by one constant that is fixed before the round from the rule's bounds. Dividing the budget by the rewards, or
 clipping them at zero, would keep it too, and would make lying profitable.
 """
 
@@ -15,22 +20,21 @@ import asyncio
 import dataclasses
 import math
 import time
-import zlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import anthropic
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mechlib.agents.roster import Agent, Roster
 from mechlib.agents.tasks import Reply, Status, Task, grading_prompt, parse_answer, parse_score
 from mechlib.desk.ledger import Cost, Ledger
-from mechlib.rules.peer import select_impartially
-from mechlib.rules.scoring import Rule, bounds, quadratic
+from mechlib.desk.terms import as_chances, draw, terms
+from mechlib.mechanism import Floats, Rule, counted
+from mechlib.rules.scoring import quadratic
 
-Floats = NDArray[np.float64]
 T = TypeVar("T")
 
 
@@ -45,8 +49,14 @@ class Submission:
     status: Status = "answered"
     detail: str = ""
 
+    @property
+    def report(self) -> float:
+        """What the rule reads: the confidence, or NaN, which is silence, where there is no answer."""
+        return self.confidence if self.status == "answered" else math.nan
+
 
 Strategy = Callable[[Submission], Submission]
+Choice = Callable[[Floats, Floats], ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -60,141 +70,246 @@ class Round:
     task : Task
     team : tuple of str
     submissions : tuple of Submission
+    reports : ndarray, shape (n,)
+        The confidences as the rule read them; NaN is silence, or a fault.
+    costs : ndarray, shape (n,)
+        What each answer cost: its price where the coordinator has a roster, else its tokens.
     graders : tuple of str
-    grades : ndarray, shape (graders, n)
-        Marks in [0, 1]; NaN where a grader did not mark (its own answer, no answer, an unreadable mark).
-    accuracy : ndarray, shape (n,)
-        What the rule was given: the mean mark, or the truth.
-    scores : ndarray, shape (n,)
-        What the rule made of each report.
+    marks : ndarray, shape (graders, n)
+        What each grader said of each answer, in [0, 1]; NaN where it said nothing (its own answer, no answer, a mark
+        that cannot be read).
+    chances : ndarray, shape (n,)
+        How likely each answer was to be passed on.
+    chosen : int or None
+        Index in `team` of the answer that was.
+    found : ndarray, shape (n,)
+        How right each answer turned out: by the key, or else the mean mark.
+    rewards : ndarray, shape (n,)
+        What the rule granted, in its own units; NaN for an answer of which nothing was found.
     payments : ndarray of int, shape (n,)
         Paid TO the team for their answers, minor units.
     fees : mapping of str to int
-        Paid TO the graders, for how well they predicted a truth that is known; empty where it is not.
-    chosen : int or None
-        Index in `team` of the answer that is passed on.
+        Paid TO the graders, for how well they predicted a key that is known; empty where it is not.
     """
 
     id: int
     task: Task
     team: tuple[str, ...]
     submissions: tuple[Submission, ...]
+    reports: Floats
+    costs: Floats
     graders: tuple[str, ...]
-    grades: Floats
-    accuracy: Floats
-    scores: Floats
+    marks: Floats
+    chances: Floats
+    chosen: int | None
+    found: Floats
+    rewards: Floats
     payments: NDArray[np.int64]
     fees: Mapping[str, int]
-    chosen: int | None
 
     @property
     def answer(self) -> str | None:
-        """The answer that is passed on, or None where nobody gave one."""
+        """The answer that is passed on, or None where there is none."""
         return None if self.chosen is None else self.submissions[self.chosen].answer
+
+    @property
+    def mean_marks(self) -> Floats:
+        """The mean mark of each answer, shape (n,); NaN where nobody marked it."""
+        return _mean(self.marks)
 
 
 class Coordinator:
     """Runs rounds and keeps the books.
 
-    Raises a ValueError if names repeat, a number is out of range, or the rule has no finite bound.
+    The rule is tried before anything is asked of anybody: on a team of this size, on silence, and for a bound.
 
     Parameters
     ----------
-    agents, judge : sequence of Agent, Agent
-        Distinct names; and the grading persona. With ``graders="validator"`` it marks every answer by its own model;
-        with ``"peers"`` each agent marks the others' answers, by its own model under this persona, and never its own.
+    agents : sequence of Agent
+        Distinct names.
     rule : callable
-        ``rule(confidence (n,), accuracy (n,)) -> scores (n,)``, bounded; a NaN confidence is an abstention or a fault.
-    ledger, budget : Ledger, int
-        Where everything is written, and the minor units that a round may pay out, at most.
-    client, roster : anthropic.AsyncAnthropic, Roster, optional
-        Who is called, and the price of each call, in millionths of the roster's currency; without it calls are free.
-    graders : {"validator", "peers"}
-    choose : {"grade", "report", "impartial"}
-        Which answer is passed on: the best marked (after centring each grader's marks, so that a harsh one gains
-        nothing), the one with the highest stated confidence, or by `select_impartially` (peers only).
-    settle : {"grade", "key"}
-        What counts as accuracy in the rule: the mean mark, or the task's key.
+        As in `audit` with `Beliefs`: of (reports), (reports, found) or (reports, found, costs), each (n,), to an
+        `Award` or an `Outcome`. It is called twice a round. Its allocation, with the mean marks for what is found (0
+        where nobody marked), is the chance that each answer is passed on; its rewards, with what was found later, are
+        what is paid. A report of NaN is silence, and a rule may put a price on it; a fault (no reply, or one that
+        cannot be read) looks the same to the rule and earns nothing. Costs are prices where there is a roster, in its
+        unit of a call's price, else tokens.
+    ledger : Ledger, optional
+        Where everything is written; by default one in memory.
+    budget : int
+        The minor units that a round may pay out, at most.
+    client : anthropic.AsyncAnthropic
+        Who is called.
+    judge : Agent, optional
+        The persona that marks. Without it nobody marks: then the rule has to choose by the reports alone, and every
+        task needs a key.
+    roster : Roster, optional
+        The price of each call, in millionths of the roster's currency; without it calls are free.
+    graders : {"validator", "peers"} or None
+        Whether the judge marks every answer by its own model, or each agent those of the others by the agent's model
+        under the judge's persona, never its own; or nobody. Marks that nothing depends on are not asked for.
+    choose : callable, optional
+        ``choose(reports (n,), marks (graders, n)) -> chances (n,)``, in place of the rule's allocation, for a choice
+        that needs every grader's marks. With peers, row i holds those of team member i; agents outside the team follow.
+    settle : {"key", "marks"}
+        What counts as found: the task's key where it has one, else the mean mark; or the mean mark always.
+    reputation : {"found", "reward"}
+        The planner trusts the discounted mean of how right an agent's answers were found (silence and faults count as
+        not right), or that of its rewards. Rewards bring the work into the game: an agent may then report for a
+        reputation, which `audit` knows nothing of, and silence outranks whoever lost something.
     team_size, exploration : int, float, optional
         How many agents get each task, by default all; and the probability that a place in the team is drawn at random
-        and not by reputation: > 0 keeps everyone reachable.
+        and not by reputation: > 0 keeps everyone reachable. Equal reputations are in random order.
     discount, newcomer : float
-        Of reputation, a discounted mean of scores; and the reputation of an agent without scores.
+        Of reputation; and the reputation of an agent without any.
     grading_share, timeout : float
         Part of the budget kept for the graders; and the seconds that one call may take.
     strategies : mapping of str to callable, optional
         What an agent makes of its model's reply before it hands it in: a simulated manipulation, by agent name.
     seed : int
+        With a round's number, the seed of all that is drawn in it.
+
+    Attributes
+    ----------
+    scale : float
+        What one unit of reward is paid, in minor units.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the rule fails, is a bare scoring rule, or has no bound; it says which.
+
+    Examples
+    --------
+    >>> from mechlib import Award, Beliefs, audit, quadratic
+    >>> from mechlib.rules.choice import highest
+    >>> def rule(reports, found):
+    ...     return Award(highest(reports), quadratic(reports, found))
+    >>> audit(rule, Beliefs([0.1, 0.5, 0.9], n=2)).is_dsic
+    True
+    >>> agents = [Agent("ada", "model-a"), Agent("bob", "model-b")]
+    >>> Coordinator(agents, rule, budget=100, client=anthropic.AsyncAnthropic(api_key="none")).scale
+    50.0
     """
 
     def __init__(
-        self, agents: Sequence[Agent], judge: Agent, rule: Rule, ledger: Ledger, budget: int, *,
-        client: anthropic.AsyncAnthropic, roster: Roster | None = None,
-        graders: Literal["validator", "peers"] = "validator", choose: Literal["grade", "report", "impartial"] = "grade",
-        settle: Literal["grade", "key"] = "grade", team_size: int | None = None, exploration: float = 0.1,
-        discount: float = 0.95, newcomer: float = 1.0, grading_share: float = 0.1, timeout: float = 60.0,
-        strategies: Mapping[str, Strategy] | None = None, seed: int = 0,
+        self, agents: Sequence[Agent], rule: Rule, ledger: Ledger | None = None, budget: int = 1000, *,
+        client: anthropic.AsyncAnthropic, judge: Agent | None = None, roster: Roster | None = None,
+        graders: Literal["validator", "peers"] | None = "validator", choose: Choice | None = None,
+        settle: Literal["key", "marks"] = "key", reputation: Literal["found", "reward"] = "found",
+        team_size: int | None = None, exploration: float = 0.1, discount: float = 0.95, newcomer: float = 1.0,
+        grading_share: float = 0.1, timeout: float = 60.0, strategies: Mapping[str, Strategy] | None = None,
+        seed: int = 0,
     ) -> None:
-        self.agents = {agent.name: agent for agent in agents}
-        self.judge, self.rule, self.ledger, self.budget = judge, rule, ledger, int(budget)
-        self.client, self.roster, self.graders, self.choose, self.settle = client, roster, graders, choose, settle
-        self.team_size = len(self.agents) if team_size is None else team_size
-        self.exploration, self.discount, self.newcomer = exploration, discount, newcomer
-        self.grading_share, self.timeout, self.seed = grading_share, timeout, seed
+        names = [agent.name for agent in agents]
+        self.agents = dict(zip(names, agents, strict=True))
         self.strategies = dict(strategies or {})
-        if len(self.agents) != len(agents) or not agents:
-            raise ValueError(f"agents must have distinct names, at least one; got {[a.name for a in agents]}")
-        if not 1 <= self.team_size <= len(self.agents):
-            raise ValueError(f"team_size must lie in 1..{len(self.agents)}, but is {team_size}")
-        if not (0 <= exploration <= 1 and 0 <= grading_share < 1 and self.budget >= 0 and timeout > 0):
-            raise ValueError("exploration in [0, 1], grading_share in [0, 1), budget >= 0 and timeout > 0 are required")
-        if unknown := set(self.strategies) - set(self.agents):
-            raise ValueError(f"strategies name {sorted(unknown)}, but the agents are {sorted(self.agents)}")
-        if judge.name in self.agents:
-            raise ValueError(f"the judge is called {judge.name!r} like an agent: give it another name")
-        if choose == "impartial" and graders != "peers":
-            raise ValueError("choose='impartial' protects against graders who compete: it needs graders='peers'")
-        worst, best = bounds(rule, agents=2)
-        if not math.isfinite(worst) or not 0 < best < math.inf:
-            raise ValueError(f"the rule's scores run from {worst} to {best}; they must be bounded, and some above 0")
-        self.scale = self.budget * (1 - grading_share) / (best * self.team_size)
+        self.team_size = len(names) if team_size is None else counted("team_size", team_size)
+        self.budget, self.seed = counted("budget", budget, 0), counted("seed", seed, 0)
+        _require(names and len(self.agents) == len(names),
+                 f"agents must have distinct names, at least one; the names are {names}")
+        _require(callable(rule),
+                 f"rule must be a function of (reports), (reports, found) or (reports, found, costs), not {rule!r:.80}")
+        _require(judge is None or judge.name not in names,
+                 f"judge is called {judge and judge.name!r} like an agent: give it another name")
+        _require(graders in ("validator", "peers", None),
+                 f'graders must be "validator", "peers" or None; it is {graders!r}')
+        _require(graders != "peers" or judge is not None,
+                 'graders="peers" needs a judge=: the persona under which they mark')
+        _require(choose is None or callable(choose),
+                 f"choose must be a function of (reports, marks), like mechlib.rules.choice.impartial, not {choose!r}")
+        _require(settle in ("key", "marks"),
+                 f'settle must be "key" or "marks"; it is {settle!r}')
+        _require(reputation in ("found", "reward"),
+                 f'reputation must be "found" or "reward"; it is {reputation!r}')
+        _require(self.team_size <= len(names),
+                 f"team_size must lie in 1..{len(names)}; it is {team_size}")
+        _require(0 <= exploration <= 1,
+                 f"exploration must lie in [0, 1]; it is {exploration}")
+        _require(0 < discount <= 1,
+                 f"discount must lie in (0, 1]; it is {discount}")
+        _require(math.isfinite(newcomer),
+                 f"newcomer must be a finite number; it is {newcomer}")
+        _require(0 <= grading_share < 1,
+                 f"grading_share must lie in [0, 1); it is {grading_share}")
+        _require(timeout > 0,
+                 f"timeout must be some seconds, above 0; it is {timeout}")
+        _require(set(self.strategies) <= set(names),
+                 f"strategies name {sorted(set(self.strategies) - set(names))}, but the agents are {names}")
+        called = {agent.model for agent in (*agents, *([judge] if judge else []))}
+        unpriced = called - set(roster.models if roster else called)
+        _require(not unpriced,
+                 f"roster {roster and roster.name!r} has no price for the models {sorted(unpriced)}")
+        self.ledger = Ledger() if ledger is None else ledger
+        self.client, self.judge, self.roster, self.rule = client, judge, roster, rule
+        self.graders = graders if judge is not None else None
+        self.choose, self.settle, self.reputation = choose, settle, reputation
+        self.exploration, self.discount, self.newcomer, self.timeout = exploration, discount, newcomer, timeout
+        self.grading_share = grading_share if self.graders else 0.0
+        self.terms = terms(rule, self.team_size, choice=choose is None)
+        self.scale = self.terms.scale(self.budget * (1 - self.grading_share), self.team_size)
+        self._try_choice()
+
+    def _try_choice(self) -> None:
+        """Refuse what needs marks where nobody marks; where somebody does, try `choose` on marks that nobody made."""
+        why = "nobody marks: give a judge=, and do not set graders=None"
+        marked = self.graders is not None
+        _require(marked or self.choose is None,
+                 f"choose reads marks, but {why}")
+        _require(marked or self.settle == "key",
+                 f'settle="marks", but {why}')
+        _require(marked or self.choose is not None or not self.terms.by_found,
+                 f"the rule chooses by what is found; until it is, marks stand for it, but {why}")
+        if self.choose is None:
+            return
+        team = tuple(self.agents)[: self.team_size]
+        own = np.array([[grader == name for name in team] for grader in self._graders(team)])
+        for report, mark in ((0.5, 0.5), (0.5, math.nan), (math.nan, math.nan)):
+            reports, marks = np.full(len(team), report), np.where(own, math.nan, mark)
+            try:
+                self._chances(reports, marks, np.zeros(len(team)))
+            except Exception as error:  # the author's own code may raise anything
+                raise ValueError(f"choose fails on the reports {reports.tolist()} and the marks {marks.tolist()}, a "
+                                 f"row a grader: {error!r}") from error
 
     async def run(self, task: Task) -> Round:
-        """Run one round to its end; whatever goes wrong in a reply is recorded as what it was."""
-        round_id = self.ledger.begin(task.id, self.budget)
-        rng = np.random.default_rng([self.seed, zlib.crc32(task.id.encode())])
+        """Run one round to its end; whatever goes wrong in a reply is recorded as what it was.
+
+        A task without a key is a ValueError where nobody marks.
+        """
+        keyed = self.settle == "key" and task.key is not None
+        _require(keyed or self.graders is not None, f"task {task.id!r} has no key, and nobody marks: give a judge=")
+        number = self.ledger.begin(task.id, self.budget)
+        rng = np.random.default_rng([self.seed, number])
         team = self._team(rng)
-        submissions = await _all(self._submit(round_id, task, name) for name in team)
-        graders, grades = await self._grades(round_id, task, submissions, rng)
-        accuracy = self._accuracy(task, submissions, grades)
-        confidence = np.where(np.isnan(accuracy), math.nan, [s.confidence for s in submissions])
-        scores = np.asarray(self.rule(confidence, np.nan_to_num(accuracy)), dtype=float)
-        status = np.array([s.status for s in submissions])
-        scores[~np.isin(status, ("answered", "abstained"))] = 0.0  # a fault earns nothing
-        scores[(status == "answered") & np.isnan(accuracy)] = math.nan  # nobody could mark it
-        payments = np.floor(self.scale * np.nan_to_num(scores)).astype(np.int64)
-        fees = self._fees(task, submissions, graders, grades)
-        chosen = self._chosen(confidence, graders, grades, team, rng)
-        with self.ledger.transaction():
-            for name, score, amount in zip(team, scores, payments, strict=True):
-                if not math.isnan(score):
-                    self.ledger.score(round_id, name, float(score))
-                self.ledger.pay(round_id, name, int(amount), "answer")
-            for name, amount in fees.items():
-                self.ledger.pay(round_id, name, amount, "grading")
-            self.ledger.close(round_id)
-        return Round(round_id, task, team, submissions, graders, grades, accuracy, scores, payments, fees, chosen)
+        submissions = await _all(self._submit(number, task, name) for name in team)
+        reports = np.array([s.report for s in submissions])
+        costs = np.array([s.cost.price if self.roster else s.cost.tokens for s in submissions], float)
+        graders = self._graders(team)
+        marks = await self._marks(number, task, submissions, graders, rng)
+        chances = self._chances(reports, marks, costs)
+        found = _verdicts(task, submissions) if keyed else _mean(marks)
+        rewards = self._rewards(submissions, found, costs)
+        done = Round(
+            number, task, team, submissions, reports, costs, tuple(graders), marks, chances, draw(chances, rng), found,
+            rewards, self._payments(rewards), self._fees(task, submissions, graders, marks),
+        )  # fmt: skip
+        self._settle(done)
+        return done
 
     def _team(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """Pick a team: each place goes to the best reputation left, or now and then to anybody."""
         names = list(self.agents)
-        reputation = self.ledger.reputations(names, self.discount, self.newcomer)
-        rest = sorted(names, key=lambda name: -reputation[name])
+        reputation = self.ledger.reputations(names, self.discount, self.newcomer, self.reputation)
+        shuffled = [names[k] for k in rng.permutation(len(names))]
+        rest = sorted(shuffled, key=lambda name: -reputation[name])
         team = []
         for _ in range(self.team_size):
             team.append(rest.pop(int(rng.integers(len(rest))) if rng.random() < self.exploration else 0))
         return tuple(sorted(team, key=names.index))
 
-    async def _submit(self, round_id: int, task: Task, name: str) -> Submission:
+    async def _submit(self, number: int, task: Task, name: str) -> Submission:
+        """Ask one agent, read its reply, let its strategy have its way, and write down what it hands in."""
         submission = Submission(name, "", math.nan, Cost(), "cancelled")
         try:
             said = await self._call(self.agents[name], task.prompt)
@@ -202,13 +317,14 @@ class Coordinator:
             confidence = reply.confidence if reply.status == "answered" else math.nan
             submission = Submission(name, reply.answer, confidence, said.cost, reply.status, said.detail)
             if name in self.strategies:
-                submission = self.strategies[name](submission)
+                submission = _played(self.strategies[name], submission)
         finally:  # also when the run is cancelled: nothing that was handed in is lost
             s = submission
-            self.ledger.submit(round_id, name, s.answer or None, s.confidence, s.cost, s.status)
+            self.ledger.submit(number, name, s.answer or None, s.confidence, s.cost, s.status)
         return submission
 
     async def _call(self, agent: Agent, prompt: str) -> _Said:
+        """Call a model once, and say what it said, what that cost, and what went wrong."""
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout):
@@ -224,59 +340,79 @@ class Coordinator:
         cost = Cost(entered + message.usage.output_tokens, seconds, round(1e6 * price))
         return _Said(text, cost, "refused" if message.stop_reason == "refusal" else None)
 
-    async def _grades(
-        self, round_id: int, task: Task, submissions: Sequence[Submission], rng: np.random.Generator
-    ) -> tuple[tuple[str, ...], Floats]:
+    def _graders(self, team: Sequence[str]) -> dict[str, Agent]:
+        """Return who marks, by name: nobody, the validator, or all agents, those of the team first."""
+        if self.graders is None or self.judge is None:
+            return {}
         if self.graders == "validator":
-            graders = {self.judge.name: self.judge}
-        else:
-            graders = {name: dataclasses.replace(self.judge, model=agent.model) for name, agent in self.agents.items()}
-        unread = self.settle == "key" and self.choose == "report" and not self.grading_share  # no mark is asked for
-        pairs = [
-            (g, j) for g, name in enumerate(graders) for j, s in enumerate(submissions)
-            if s.status == "answered" and s.agent != name and not unread
-        ]  # fmt: skip
-        pairs = [pairs[k] for k in rng.permutation(len(pairs))]  # blind: in no order that an answer's author could use
-        personas = list(graders.values())
-        calls = (self._call(personas[g], grading_prompt(task.prompt, submissions[j].answer)) for g, j in pairs)
-        grades = np.full((len(graders), len(submissions)), math.nan)
-        for (g, j), said in zip(pairs, await _all(calls), strict=True):
-            grades[g, j] = parse_score(said.text)
-            if not math.isnan(grades[g, j]):
-                self.ledger.grade(round_id, list(graders)[g], submissions[j].agent, float(grades[g, j]))
-        return tuple(graders), grades
+            return {self.judge.name: self.judge}
+        names = sorted(self.agents, key=lambda name: name not in team)
+        return {name: dataclasses.replace(self.judge, model=self.agents[name].model) for name in names}
 
-    def _accuracy(self, task: Task, submissions: Sequence[Submission], grades: Floats) -> Floats:
-        if self.settle == "grade":
-            return _mean(grades)
-        return np.array([float(task.correct(s.answer)) if s.status == "answered" else math.nan for s in submissions])
+    async def _marks(
+        self, number: int, task: Task, submissions: Sequence[Submission], graders: Mapping[str, Agent],
+        rng: np.random.Generator,
+    ) -> Floats:
+        """Have every answer marked by every grader but its author, if anything depends on it."""
+        marks = np.full((len(graders), len(submissions)), math.nan)
+        by_key = self.settle == "key" and task.key is not None
+        if by_key and self.choose is None and not self.terms.by_found and not self.grading_share:
+            return marks
+        names, personas = list(graders), list(graders.values())
+        pairs = np.argwhere(_asked(submissions, names))
+        pairs = rng.permutation(pairs)  # blind: in no order that an answer's author could use
+        calls = (self._call(personas[g], grading_prompt(task.prompt, submissions[j].answer)) for g, j in pairs)
+        for (g, j), said in zip(pairs, await _all(calls), strict=True):
+            marks[g, j] = parse_score(said.text)
+            if not math.isnan(marks[g, j]):
+                self.ledger.mark(number, names[g], submissions[j].agent, float(marks[g, j]))
+        return marks
+
+    def _chances(self, reports: Floats, marks: Floats, costs: Floats) -> Floats:
+        """Return how likely each answer is to be passed on, by what is known now; silence has nothing to pass on."""
+        if self.choose is not None:
+            chances = as_chances("what choose returns", self.choose(reports.copy(), marks.copy()), len(reports))
+        else:
+            chances = self.terms.chances(reports, np.nan_to_num(_mean(marks)), costs)
+        return np.where(np.isnan(reports), 0.0, chances)
+
+    def _rewards(self, submissions: Sequence[Submission], found: Floats, costs: Floats) -> Floats:
+        """Return what the rule grants by what was found: nothing for a fault, NaN for an answer nothing is known of."""
+        reports = np.array([s.report for s in submissions])
+        rewards = self.terms.rewards(reports, np.nan_to_num(found), costs)
+        faulty = [s.status not in ("answered", "abstained") for s in submissions]
+        unknown = ~np.isnan(reports) & np.isnan(found)
+        return np.where(faulty, 0.0, np.where(unknown, math.nan, rewards))
+
+    def _payments(self, rewards: Floats) -> NDArray[np.int64]:
+        """Return rewards in whole minor units, rounded down; what lies above the bound that was found is cut off."""
+        paid = self.scale * np.minimum(np.nan_to_num(rewards), max(self.terms.best, 0.0))
+        return np.floor(paid + 1e-6).astype(np.int64)  # a rounding error is no unit less
 
     def _fees(
-        self, task: Task, submissions: Sequence[Submission], graders: Sequence[str], grades: Floats
-    ) -> Mapping[str, int]:
+        self, task: Task, submissions: Sequence[Submission], graders: Mapping[str, Agent], marks: Floats
+    ) -> dict[str, int]:
+        """Return what graders are paid for predicting a key: by the mean quadratic score of their marks."""
         if task.key is None or not self.grading_share:
             return {}
-        truth = np.array([float(task.correct(s.answer)) for s in submissions])
-        asked = np.array([[s.status == "answered" and s.agent != g for s in submissions] for g in graders])
+        asked = _asked(submissions, list(graders))
+        scores = np.where(asked, quadratic(marks, np.nan_to_num(_verdicts(task, submissions))), 0.0)  # unread: 0
+        means = scores.sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
         share = self.budget * self.grading_share / len(graders)
-        marks = np.where(asked, quadratic(grades, truth), 0.0)  # a mark that cannot be read earns nothing
-        means = marks.sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
-        return {name: math.floor(share * mean) for name, mean in zip(graders, means, strict=True)}
+        return {name: math.floor(share * mean + 1e-6) for name, mean in zip(graders, means, strict=True)}
 
-    def _chosen(
-        self, confidence: Floats, graders: Sequence[str], grades: Floats, team: Sequence[str], rng: np.random.Generator
-    ) -> int | None:
-        report = np.where(np.isnan(confidence), -1.0, confidence)
-        able = np.flatnonzero(report >= 0)
-        if len(able) == 0:
-            return None
-        if self.choose == "report":
-            return int(np.argmax(report))
-        if self.choose == "impartial" and len(able) > 1:
-            rows = np.array([list(graders).index(team[int(j)]) for j in able])
-            return int(able[select_impartially(grades[rows][:, able], 1, rng)[0]])
-        centred = np.nan_to_num(_mean(grades - _mean(grades.T)[:, None]), nan=-2.0)
-        return int(max(able, key=lambda j: (centred[j], report[j], -j)))
+    def _settle(self, done: Round) -> None:
+        """Write down what a round came to, pay, and close it: all at once, or not at all."""
+        with self.ledger.transaction():
+            for s, reward, found, amount in zip(done.submissions, done.rewards, done.found, done.payments, strict=True):
+                if not math.isnan(reward):
+                    self.ledger.reward(done.id, s.agent, float(reward), 0.0 if math.isnan(s.report) else float(found))
+                if reward > self.terms.best + 1e-9:
+                    self.ledger.note("reward.cut", round=done.id, agent=s.agent, reward=reward, bound=self.terms.best)
+                self.ledger.pay(done.id, s.agent, int(amount), "answer")
+            for name, amount in done.fees.items():
+                self.ledger.pay(done.id, name, amount, "grading")
+            self.ledger.close(done.id)
 
 
 @dataclass(frozen=True)
@@ -285,6 +421,31 @@ class _Said:
     cost: Cost
     problem: Status | None = None
     detail: str = ""
+
+
+def _require(condition: Any, sentence: str) -> None:
+    if not condition:
+        raise ValueError(sentence)
+
+
+def _played(strategy: Strategy, submission: Submission) -> Submission:
+    """Return what a strategy makes of a submission; a confidence that is no chance cannot be read."""
+    handed_in = strategy(submission)
+    if 0 <= handed_in.confidence <= 1 or math.isnan(handed_in.confidence):
+        return handed_in
+    detail = f"its strategy reports {handed_in.confidence}, which does not lie in [0, 1]"
+    return dataclasses.replace(handed_in, confidence=math.nan, status="malformed", detail=detail)
+
+
+def _asked(submissions: Sequence[Submission], graders: Sequence[str]) -> NDArray[np.bool_]:
+    """Return who is asked to mark whom, (graders, n): everybody every answer, but for its author."""
+    asked = [[not math.isnan(s.report) and s.agent != grader for s in submissions] for grader in graders]
+    return np.array(asked, bool).reshape(len(graders), len(submissions))
+
+
+def _verdicts(task: Task, submissions: Sequence[Submission]) -> Floats:
+    """Return what the key says of each answer, 1 or 0; NaN where there is none."""
+    return np.array([math.nan if math.isnan(s.report) else float(task.correct(s.answer)) for s in submissions])
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> tuple[T, ...]:

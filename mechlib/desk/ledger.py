@@ -1,4 +1,4 @@
-"""The ledger: every submission, grade, score and payment of every round, in one SQLite file that survives a kill.
+"""The ledger: every submission, mark, reward and payment of every round, in one SQLite file that survives a kill.
 
 Each write is a transaction that is on disk when the call returns (write-ahead log, `synchronous=FULL`): a process
 killed at any point loses nothing that was acknowledged and leaves nothing half done. `with ledger.transaction():`
@@ -6,13 +6,13 @@ makes several writes one, all or none, acknowledged when the block ends (never `
 would join in).
 
 Money is in integer minor units of the reader's choice; payments are positive TO the agent. A round's payments never
-exceed its budget: the ledger refuses the one that would. After `close` a round takes no submission, grade or score;
+exceed its budget: the ledger refuses the one that would. After `close` a round takes no submission, mark or reward;
 payments may still come (reward can be deferred). Needs only the standard library, and runs in the browser.
 
 >>> with Ledger() as ledger:
 ...     first = ledger.begin("capital of France?", budget=100)
 ...     ledger.submit(first, "ada", "Paris", confidence=0.9)
-...     ledger.score(first, "ada", 0.99)
+...     ledger.reward(first, "ada", 0.99, found=1.0)
 ...     ledger.pay(first, "ada", 33, "quadratic rule")
 ...     ledger.close(first)
 ...     ledger.reputation("ada"), ledger.balance("ada")
@@ -25,7 +25,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 
 class Cost(NamedTuple):
@@ -55,19 +55,20 @@ class SubmissionRow(NamedTuple):
     cost: Cost
 
 
-class GradeRow(NamedTuple):
-    """The score a grader gave to another agent's answer."""
+class MarkRow(NamedTuple):
+    """The mark that a grader gave to another agent's answer."""
 
     grader: str
     agent: str
-    score: float
+    mark: float
 
 
-class ScoreRow(NamedTuple):
-    """What the rule made of an agent's report in a round: the number reputations are built from."""
+class RewardRow(NamedTuple):
+    """What the rule rewarded an agent with, in its own units, and how right its answer was found: None if unknown."""
 
     agent: str
-    value: float
+    reward: float
+    found: float | None
 
 
 class PaymentRow(NamedTuple):
@@ -86,7 +87,7 @@ class Event(NamedTuple):
     data: dict[str, Any]
 
 
-_VERSION = 1
+_VERSION = 2
 _FREE = Cost()
 _SCHEMA = """
 CREATE TABLE rounds (
@@ -94,12 +95,13 @@ CREATE TABLE rounds (
 CREATE TABLE submissions (
     round INTEGER NOT NULL REFERENCES rounds, agent TEXT NOT NULL, answer TEXT, confidence REAL, status TEXT NOT NULL,
     tokens INTEGER NOT NULL, seconds REAL NOT NULL, price INTEGER NOT NULL, PRIMARY KEY (round, agent));
-CREATE TABLE grades (
-    round INTEGER NOT NULL REFERENCES rounds, grader TEXT NOT NULL, agent TEXT NOT NULL, score REAL NOT NULL,
+CREATE TABLE marks (
+    round INTEGER NOT NULL REFERENCES rounds, grader TEXT NOT NULL, agent TEXT NOT NULL, mark REAL NOT NULL,
     PRIMARY KEY (round, grader, agent));
-CREATE TABLE scores (
-    round INTEGER NOT NULL REFERENCES rounds, agent TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (round, agent));
-CREATE INDEX scores_by_agent ON scores (agent, round);
+CREATE TABLE rewards (
+    round INTEGER NOT NULL REFERENCES rounds, agent TEXT NOT NULL, reward REAL NOT NULL, found REAL,
+    PRIMARY KEY (round, agent));
+CREATE INDEX rewards_by_agent ON rewards (agent, round);
 CREATE TABLE payments (
     id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES rounds, agent TEXT NOT NULL, amount INTEGER NOT NULL,
     reason TEXT NOT NULL);
@@ -205,17 +207,21 @@ class Ledger:
         sql = "INSERT INTO submissions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self._write(sql, values, round_id, f"submission of {agent!r}")
 
-    def grade(self, round_id: int, grader: str, agent: str, score: float) -> None:
-        """Record the score a grader gave to another agent's answer, once; nobody grades itself."""
+    def mark(self, round_id: int, grader: str, agent: str, mark: float) -> None:
+        """Record the mark that a grader gave to another agent's answer, once; nobody marks itself."""
         if grader == agent:
-            raise LedgerError(f"grader {grader!r} must not grade its own answer; ask another agent or a validator")
-        values = (round_id, grader, agent, float(score))
-        self._write("INSERT INTO grades VALUES (?, ?, ?, ?)", values, round_id, f"grade of {agent!r} by {grader!r}")
+            raise LedgerError(f"grader {grader!r} must not mark its own answer; ask another agent or a validator")
+        values = (round_id, grader, agent, float(mark))
+        self._write("INSERT INTO marks VALUES (?, ?, ?, ?)", values, round_id, f"mark of {agent!r} by {grader!r}")
 
-    def score(self, round_id: int, agent: str, value: float) -> None:
-        """Record what the rule made of an agent's report, once a round; reputations are built from it."""
-        values = (round_id, agent, float(value))
-        self._write("INSERT INTO scores VALUES (?, ?, ?)", values, round_id, f"score of {agent!r}")
+    def reward(self, round_id: int, agent: str, reward: float, found: float | None = None) -> None:
+        """Record what the rule rewarded an agent with and how right its answer was found, once a round.
+
+        Reputations are built from either. It moves no money: `pay` does.
+        """
+        turned_out = None if found is None or found != found else float(found)
+        values = (round_id, agent, float(reward), turned_out)
+        self._write("INSERT INTO rewards VALUES (?, ?, ?, ?)", values, round_id, f"reward of {agent!r}")
 
     def pay(self, round_id: int, agent: str, amount: int, reason: str = "") -> None:
         """Pay an agent (negative: charge it); refused where the round's payments would exceed its budget."""
@@ -230,7 +236,7 @@ class Ledger:
                 raise LedgerError(f"{over} of {budget}; scale the rule by its bounds before the round")
 
     def close(self, round_id: int) -> None:
-        """Close a round, once: its submissions, grades and scores stand."""
+        """Close a round, once: its submissions, marks and rewards stand."""
         self._write("UPDATE rounds SET closed = 1 WHERE id = ?", (round_id,), round_id, "second closing")
 
     def note(self, kind: str, **data: Any) -> int:
@@ -254,15 +260,15 @@ class Ledger:
         rows = self._rows(f"SELECT {columns} FROM submissions WHERE round = ? ORDER BY rowid", round_id)
         return [SubmissionRow(agent, said, sure, status, Cost(*cost)) for agent, said, sure, status, *cost in rows]
 
-    def grades(self, round_id: int) -> list[GradeRow]:
-        """Return a round's grades in the order they came in."""
-        sql = "SELECT grader, agent, score FROM grades WHERE round = ? ORDER BY rowid"
-        return [GradeRow(*row) for row in self._rows(sql, round_id)]
+    def marks(self, round_id: int) -> list[MarkRow]:
+        """Return a round's marks in the order they came in."""
+        sql = "SELECT grader, agent, mark FROM marks WHERE round = ? ORDER BY rowid"
+        return [MarkRow(*row) for row in self._rows(sql, round_id)]
 
-    def scores(self, round_id: int) -> list[ScoreRow]:
-        """Return a round's scores in the order they came in."""
-        sql = "SELECT agent, value FROM scores WHERE round = ? ORDER BY rowid"
-        return [ScoreRow(*row) for row in self._rows(sql, round_id)]
+    def rewards(self, round_id: int) -> list[RewardRow]:
+        """Return a round's rewards in the order they came in."""
+        sql = "SELECT agent, reward, found FROM rewards WHERE round = ? ORDER BY rowid"
+        return [RewardRow(*row) for row in self._rows(sql, round_id)]
 
     def payments(self, round_id: int) -> list[PaymentRow]:
         """Return a round's payments in the order they were made."""
@@ -278,23 +284,30 @@ class Ledger:
         """Return all that was ever paid to an agent, less its fees."""
         return int(self._rows("SELECT coalesce(sum(amount), 0) FROM payments WHERE agent = ?", agent)[0][0])
 
-    def reputation(self, agent: str, discount: float = 0.95, default: float = 0.0) -> float:
-        """Return the discounted MEAN of an agent's scores: `sum(d**k s_k) / sum(d**k)`, k = 0 for the latest.
+    def reputation(
+        self, agent: str, discount: float = 0.95, default: float = 0.0, of: Literal["reward", "found"] = "reward"
+    ) -> float:
+        """Return the discounted MEAN of an agent's rewards `r`: `sum(d**k r_k) / sum(d**k)`, k = 0 for the latest.
 
         A sum would grow with the work an agent is given, and make the rich richer. `discount` lies in (0, 1] (1: the
-        plain mean); `default` is what a newcomer without scores starts from.
+        plain mean); `default` is what a newcomer starts from. With `of="found"` it is the mean of how right the agent's
+        answers were found, whatever it said of them.
         """
         if not 0 < discount <= 1:
             raise LedgerError(f"discount must lie in (0, 1], but is {discount}")
+        if of not in ("reward", "found"):
+            raise LedgerError(f"of must be 'reward' or 'found', but is {of!r}")
         reach = -1 if discount == 1 else math.ceil(-40 / math.log(discount))  # what is older weighs less than rounding
-        rows = self._rows("SELECT value FROM scores WHERE agent = ? ORDER BY round DESC LIMIT ?", agent, reach)
+        sql = f"SELECT {of} FROM rewards WHERE agent = ? AND {of} IS NOT NULL ORDER BY round DESC LIMIT ?"
+        rows = self._rows(sql, agent, reach)
         weights = [discount**k for k in range(len(rows))]
         return sum(w * row[0] for w, row in zip(weights, rows, strict=True)) / sum(weights) if rows else default
 
     def reputations(
-        self, agents: Iterable[str] | None = None, discount: float = 0.95, default: float = 0.0
+        self, agents: Iterable[str] | None = None, discount: float = 0.95, default: float = 0.0,
+        of: Literal["reward", "found"] = "reward",
     ) -> dict[str, float]:
-        """Return the reputation of the agents named, in that order; by default of all that have a score, by name."""
+        """Return the reputation of the agents named, in that order; by default of all with a reward, by name."""
         if agents is None:
-            agents = [row[0] for row in self._rows("SELECT DISTINCT agent FROM scores ORDER BY agent")]
-        return {name: self.reputation(name, discount, default) for name in agents}
+            agents = [row[0] for row in self._rows("SELECT DISTINCT agent FROM rewards ORDER BY agent")]
+        return {name: self.reputation(name, discount, default, of) for name in agents}

@@ -1,4 +1,7 @@
-"""Sealed-bid auctions for one item, for several identical ones, and a price that nobody can move."""
+"""Sealed-bid auctions for one item, for several identical ones, and a price that nobody can move.
+
+Bids and payments are (..., n), leading axes being independent auctions. Payments are made BY the agents.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,11 +10,24 @@ from mechlib.mechanism import Floats, Outcome, checked, counted
 
 
 def first_price(bids: ArrayLike, reserve: float = 0.0) -> Outcome:
-    """Sell one item to the highest bidder, who pays the own bid. Not truthful: shading the bid pays.
+    """Sell one item to the highest bidder, who pays its own bid. Not truthful: shading the bid pays.
 
-    Bids (..., n) are at least 0, leading axes being independent auctions; ties go to the lowest index. The reserve is
-    the least bid that may win. Allocation 0 or 1 and payments from the agents are (..., n). Raises a ValueError if a
-    bid or the reserve is NaN, infinite, negative, empty or mis-shaped.
+    Parameters
+    ----------
+    bids : array_like (..., n)
+        At least 0. Ties go to the lowest index.
+    reserve : float
+        The least bid that may win.
+
+    Returns
+    -------
+    Outcome
+        The allocation, 0 or 1, and the payments BY the agents, both (..., n).
+
+    Raises
+    ------
+    ValueError
+        If a bid or the reserve is NaN, infinite, negative, empty or mis-shaped.
     """
     array, won, _ = _sold(bids, 1, reserve)
     return Outcome(won, won * array)
@@ -20,7 +36,20 @@ def first_price(bids: ArrayLike, reserve: float = 0.0) -> Outcome:
 def second_price(bids: ArrayLike, reserve: float = 0.0) -> Outcome:
     """Sell one item to the highest bidder at the second bid or the reserve (Vickrey 1961): truth is dominant.
 
-    Parameters, result and errors are those of `first_price`.
+    Parameters
+    ----------
+    bids, reserve
+        As in `first_price`.
+
+    Returns
+    -------
+    Outcome
+        As in `first_price`.
+
+    Raises
+    ------
+    ValueError
+        As in `first_price`.
     """
     return vickrey(bids, 1, reserve)
 
@@ -28,32 +57,83 @@ def second_price(bids: ArrayLike, reserve: float = 0.0) -> Outcome:
 def vickrey(bids: ArrayLike, units: int = 1, reserve: float = 0.0) -> Outcome:
     """Sell `units` identical items, one an agent, at the highest losing bid or the reserve (Vickrey 1961).
 
-    With as many units as agents or more the price is the reserve. Bids are for one unit. Result and errors are those
-    of `first_price`, and a ValueError if `units` is not a whole number of at least 1.
+    With as many units as agents or more the price is the reserve. Truth is dominant.
+
+    Parameters
+    ----------
+    bids : array_like (..., n)
+        For one unit, at least 0. Ties go to the lowest index.
+    units : int
+        At least 1.
+    reserve : float
+        The least bid that may win.
+
+    Returns
+    -------
+    Outcome
+        As in `first_price`.
+
+    Raises
+    ------
+    ValueError
+        As in `first_price`, and if `units` is not a whole number of at least 1.
     """
     array, won, floor = _sold(bids, counted("units", units), reserve)
-    rank = array.shape[-1] - 1 - units
-    losing = np.partition(array, rank, axis=-1)[..., rank, None] if rank >= 0 else 0.0
+    highest_loser = array.shape[-1] - 1 - units  # its place among the bids, sorted upwards
+    losing = np.partition(array, highest_loser, axis=-1)[..., highest_loser, None] if highest_loser >= 0 else 0.0
     return Outcome(won, won * np.maximum(losing, floor))
 
 
 def all_pay(bids: ArrayLike) -> Outcome:
-    """Give one item to the highest bidder, but EVERY bidder pays the own bid. The rest is as in `first_price`."""
+    """Give one item to the highest bidder, but EVERY bidder pays its own bid. Not truthful.
+
+    Parameters
+    ----------
+    bids : array_like (..., n)
+        At least 0. Ties go to the lowest index.
+
+    Returns
+    -------
+    Outcome
+        As in `first_price`.
+
+    Raises
+    ------
+    ValueError
+        As in `first_price`.
+    """
     array, won, _ = _sold(bids, 1, 0.0)
     return Outcome(won, array.copy())
 
 
 def posted_price(bids: ArrayLike, price: ArrayLike) -> Outcome:
-    """Offer a copy to everybody at a price, one for all or one an agent (..., n), that no bid can move.
+    """Offer a copy to everybody at a price that no bid can move. Truth is dominant.
 
-    Who bids at least the price buys. Result and errors are those of `first_price`.
+    Parameters
+    ----------
+    bids : array_like (..., n)
+        Who bids at least the price buys.
+    price : float or array_like (n,) or (..., n)
+        One for all, or one an agent.
+
+    Returns
+    -------
+    Outcome
+        As in `first_price`.
+
+    Raises
+    ------
+    ValueError
+        As in `first_price`, and if the prices do not fit the bids.
     """
     array = checked("bids", bids)
-    offer = np.broadcast_to(checked("price", np.atleast_1d(price)), array.shape)
-    return Outcome((array >= offer).astype(float), np.where(array >= offer, offer, 0.0))
+    offer = checked("price", np.atleast_1d(price), like=array.shape)
+    buys = array >= offer
+    return Outcome(buys.astype(float), np.where(buys, offer, 0.0))
 
 
 def _sold(bids: ArrayLike, units: int, reserve: float) -> tuple[Floats, Floats, float]:
+    """Return the bids, who wins a unit (1 or 0), and the reserve."""
     array = checked("bids", bids)
     (floor,) = checked("reserve", [reserve], ndim=1).tolist()
     # argmax and a stable sort both give a tie to the lowest index

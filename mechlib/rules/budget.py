@@ -3,31 +3,58 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Award, checked
+from mechlib.mechanism import Award, Floats, Ints, checked
 
 
 def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Award:
     """Hire within a hard budget: the cheapest per unit of value, for a share in proportion to value (Singer 2010).
 
     Truthful in costs, individually rational, and never over the budget. It is close to the best where no single agent
-    is a large part of what the budget can buy; one such agent can block the rest.
+    is a large part of what the budget can buy; one such agent can block the rest. Who asks for more than the budget is
+    left out. Ties go to the lowest index.
 
-    Costs (..., n) are reported; values (n,) or (..., n) are what agents are worth to the designer, in total their sum;
-    `budget` is what may be spent. A ValueError is raised if any is negative, NaN, infinite, empty or mis-shaped. Who
-    asks for more than the budget is left out. Ties go to the lowest index. Allocation and rewards are (..., n).
+    Parameters
+    ----------
+    costs : array_like (..., n)
+        What each agent reports that its work costs, at least 0.
+    values : array_like (n,) or (..., n)
+        What each agent is worth to the designer, at least 0; together they are worth the sum.
+    budget : float
+        What may be spent, at least 0.
+
+    Returns
+    -------
+    Award
+        Who is hired, 1 or 0, and rewards TO the agents, both (..., n).
+
+    Raises
+    ------
+    ValueError
+        If an argument is negative, NaN, infinite, empty or mis-shaped.
     """
-    cost, worth = checked("costs", costs), checked("values", values)
-    (money,), worth = checked("budget", [budget], ndim=1).tolist(), np.broadcast_to(worth, cost.shape)
-    ratio = np.divide(cost, worth, out=np.full(cost.shape, np.inf), where=(worth > 0) & (cost <= money))
-    order = np.argsort(ratio, axis=-1, kind="stable")
-    rate = np.take_along_axis(ratio, order, axis=-1)
-    total = np.cumsum(np.take_along_axis(worth, order, axis=-1), axis=-1)
-    hired = np.multiply(rate, total, out=np.full_like(rate, np.inf), where=np.isfinite(rate)) <= money
-    count = hired.sum(axis=-1, keepdims=True)
-    last = np.take_along_axis(total, np.maximum(count - 1, 0), axis=-1)
-    padded = np.append(rate, np.full_like(last, np.inf), axis=-1)
-    share = np.minimum(np.divide(money, last, out=np.zeros_like(last), where=count > 0),
-                       np.take_along_axis(padded, count, axis=-1))
-    chosen = np.zeros(cost.shape)
-    np.put_along_axis(chosen, order, hired.astype(float), axis=-1)
-    return Award(chosen, np.where(chosen > 0, np.maximum(worth * share, cost), 0.0))
+    cost = checked("costs", costs)
+    worth = checked("values", values, like=cost.shape)
+    (money,) = checked("budget", [budget], ndim=1).tolist()
+    able = (worth > 0) & (cost <= money)
+    rate = np.divide(cost, worth, out=np.full(cost.shape, np.inf), where=able)  # the cost of a unit of value
+    order = np.argsort(rate, axis=-1, kind="stable")
+    hired, rewards = np.zeros((2, *cost.shape))
+    for profile in np.ndindex(cost.shape[:-1]):
+        chosen, price = _hire(order[profile], rate[profile], worth[profile], money)
+        hired[profile][chosen] = 1.0
+        rewards[profile][chosen] = np.maximum(price * worth[profile][chosen], cost[profile][chosen])
+    return Award(hired, rewards)
+
+
+def _hire(order: Ints, rate: Floats, worth: Floats, money: float) -> tuple[Ints, float]:
+    """Return who is hired from one profile, cheapest first, and what a unit of value is paid.
+
+    The next one is hired while the budget would pay everybody at its rate. All are then paid what the budget allows,
+    but no more than the rate of the first one that is left out: at that rate its place would have gone there.
+    """
+    total = 0.0
+    for k, (rate_k, worth_k) in enumerate(zip(rate[order].tolist(), worth[order].tolist(), strict=True)):
+        if not rate_k * (total + worth_k) <= money:
+            return order[:k], min(money / total, rate_k) if k else 0.0
+        total += worth_k
+    return order, money / total

@@ -10,14 +10,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from mechlib.mechanism import Floats, Ints, counted
 
 
-def unit(name: str, value: ArrayLike, nan: bool = False) -> Array:
-    """Return an array of numbers in [0, 1]; where `nan` is allowed, it means an abstention."""
-    array = np.asarray(value, dtype=float)
+def unit(name: str, value: ArrayLike, nan: bool = False) -> Floats:
+    """Return an array of numbers in [0, 1], or raise a ValueError; where `nan` is allowed, it means an abstention."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers, but {error}") from error
     wrong = ~((array >= 0) & (array <= 1)) & ~(nan & np.isnan(array))
     if wrong.any():
         hint = " (nan: abstained)" if nan else ""
@@ -25,8 +28,8 @@ def unit(name: str, value: ArrayLike, nan: bool = False) -> Array:
     return array
 
 
-def _sample(confidence: ArrayLike, correct: ArrayLike) -> tuple[Array, Array]:
-    c, y = unit("confidence", confidence, nan=True), np.asarray(correct, dtype=float)
+def _sample(confidence: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+    c, y = unit("confidence", confidence, nan=True), unit("correct", correct, nan=True)
     if c.shape != y.shape:
         raise ValueError(f"confidence {c.shape} and correct {y.shape} must have one shape; give one of each an answer")
     spoke = ~np.isnan(c)
@@ -53,6 +56,22 @@ def brier_decomposition(confidence: ArrayLike, correct: ArrayLike) -> Brier:
 
     Answers are grouped by equal confidence. Where every confidence is different each group is one answer, and the split
     says nothing: round the confidences first.
+
+    Parameters
+    ----------
+    confidence : array_like
+        In [0, 1], NaN where the agent abstained.
+    correct : array_like
+        1 for right, 0 for wrong; of the same shape.
+
+    Returns
+    -------
+    Brier
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], the shapes differ, or nobody spoke.
     """
     c, y = _sample(confidence, correct)
     level, group, count = np.unique(c, return_inverse=True, return_counts=True)
@@ -63,8 +82,24 @@ def brier_decomposition(confidence: ArrayLike, correct: ArrayLike) -> Brier:
     return Brier(float(np.mean((c - y) ** 2)), float(weight @ (level - hits) ** 2), resolution, within + resolution)
 
 
-def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[Array, Array]:
-    """Return the ends of Wilson's (1927) interval of 95 % for a proportion, `nan` without trials."""
+def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the ends of Wilson's (1927) interval of 95 % for a proportion.
+
+    Parameters
+    ----------
+    successes, trials : array_like (...)
+        Counts, which broadcast against each other.
+
+    Returns
+    -------
+    low, high : array (...)
+        NaN without trials.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 0 successes, or more than trials.
+    """
     k, n, z = np.asarray(successes, dtype=float), np.asarray(trials, dtype=float), 1.959963984540054
     if not ((k >= 0) & (k <= n)).all():
         raise ValueError("successes must lie between 0 and trials; did you swap the two?")
@@ -82,12 +117,12 @@ class Reliability(NamedTuple):
     and `high` its Wilson interval.
     """
 
-    edges: Array
-    counts: NDArray[np.int64]
-    confidence: Array
-    accuracy: Array
-    low: Array
-    high: Array
+    edges: Floats
+    counts: Ints
+    confidence: Floats
+    accuracy: Floats
+    low: Floats
+    high: Floats
 
     @property
     def calibration_error(self) -> float:
@@ -99,12 +134,27 @@ class Reliability(NamedTuple):
 def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Reliability:
     """Compare stated confidence with the share that was right, in `bins` bins of equal width over [0, 1].
 
-    Bins are closed on the left, the last one on both sides.
+    Bins are closed on the left, the last one on both sides: with ten of them .3 is in the fourth.
+
+    Parameters
+    ----------
+    confidence, correct : array_like
+        As in `brier_decomposition`.
+    bins : int
+        At least 1.
+
+    Returns
+    -------
+    Reliability
+
+    Raises
+    ------
+    ValueError
+        As in `brier_decomposition`, and if `bins` is not a whole number of at least 1.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, but is {bins}")
+    counted("bins", bins)
     c, y = _sample(confidence, correct)
-    edges = np.linspace(0.0, 1.0, bins + 1)
+    edges = np.arange(bins + 1) / bins  # 3 / 10 is .3; three times a tenth is a little more
     group = np.clip(np.searchsorted(edges, c, side="right") - 1, 0, bins - 1)
     count = np.bincount(group, minlength=bins)
     hits = np.bincount(group, weights=y, minlength=bins)
@@ -117,8 +167,22 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Re
 def auc(confidence: ArrayLike, correct: ArrayLike) -> float:
     """Return the chance that a right answer was stated with more confidence than a wrong one (ties count half).
 
-    The area under the ROC curve: 1/2 says that confidence carries no signal; `nan` where all answers are right or all
-    wrong.
+    The area under the ROC curve: 1/2 says that confidence carries no signal.
+
+    Parameters
+    ----------
+    confidence, correct : array_like
+        As in `brier_decomposition`. An answer graded above 1/2 counts as right.
+
+    Returns
+    -------
+    float
+        NaN where all answers are right or all wrong.
+
+    Raises
+    ------
+    ValueError
+        As in `brier_decomposition`.
     """
     c, y = _sample(confidence, correct)
     right, wrong = c[y > 0.5], np.sort(c[y <= 0.5])

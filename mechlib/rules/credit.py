@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from mechlib.mechanism import Bools, Floats
+
 Game = ArrayLike | Callable[[Bools], ArrayLike]
 
 _ROW_BITS = 13  # a row of 2**13 doubles stays in the cache while it is read twice
@@ -74,12 +74,21 @@ def shapley(v: Game, n: int) -> Floats:
 
     Parameters
     ----------
-    v : table (2**n,) or function from booleans (batch, n) to floats (batch,); finite
-    n : number of players
+    v : array_like (2**n,) or callable
+        The value of each coalition, bit i of the index saying whether player i is in; or a function from booleans
+        (batch, n) to values (batch,). All finite.
+    n : int
+        The number of players, from 1 to 40.
 
     Returns
     -------
-    floats (n,)
+    array (n,)
+        The rewards TO the players.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, or `v` does not fit `n`.
     """
     n = _players(n)
     bits = min(n, _ROW_BITS)
@@ -92,15 +101,17 @@ def shapley(v: Game, n: int) -> Floats:
     row_sums = np.empty(1 << (n - bits))
     nothing = everything = 0.0
     for k, row in enumerate(_rows(v, n, bits)):
+        if k == 0:
+            nothing = float(row[0])
+        above = row - nothing if nothing else row  # what is there without anybody would drown small differences
         h = int(high_size[k])
-        row_sums[k] = row @ weights[h]
-        by_size[h] += row
-        nothing = float(row[0]) if k == 0 else nothing
-        everything = float(row[-1])
+        row_sums[k] = above @ weights[h]
+        by_size[h] += above
+        everything = float(above[-1])
     if not np.isfinite(row_sums).all():
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     with_player = np.concatenate([_fold(np.einsum("hk,hk->k", weights, by_size), bits), _fold(row_sums, n - bits)])
-    return np.asarray(with_player + (everything - nothing - with_player.sum()) / n)
+    return np.asarray(with_player + (everything - with_player.sum()) / n)
 
 
 def _fold(weighted: Floats, n: int) -> Floats:
@@ -122,12 +133,19 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
     ----------
     v, n
         As in `shapley`.
-    permutations : number of orders, at least 2, each of (n + 1) coalitions; n floats an order are held in memory
-    rng : a numpy Generator
+    permutations : int
+        How many orders, at least 2. Each asks for n + 1 coalitions and holds n floats in memory.
+    rng : numpy.random.Generator
 
     Returns
     -------
-    Estimate(values, errors), each (n,): the mean and its standard error
+    Estimate
+        The means and their standard errors.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 orders, or `v` does not fit `n`.
     """
     if permutations < 2:
         raise ValueError(f"permutations is {permutations}; a standard error needs at least 2")
@@ -147,25 +165,67 @@ def difference_rewards(v: Game, n: int) -> Floats:
     Clarke's pivot applied to credit (Wolpert & Tumer 2001): a player that raises its own reward raises the team's value
     by as much, so it is aligned. It is not budget-balanced: two perfect substitutes get (0, 0), complements more than
     there is to share.
+
+    Parameters
+    ----------
+    v, n
+        As in `shapley`.
+
+    Returns
+    -------
+    array (n,)
+        The rewards TO the players.
+
+    Raises
+    ------
+    ValueError
+        If `v` does not fit `n`.
     """
     values = _values(v, np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)]))
     return np.asarray(values[0] - values[1:])
 
 
 def equal_split(total: ArrayLike, n: int) -> Floats:
-    """Everybody gets the same: totals (...,) -> (..., n).
+    """Share totals equally.
 
     Balanced, and blind to who did the work: each player keeps 1/n of what its effort adds (Holmstrom 1982).
+
+    Parameters
+    ----------
+    total : array_like (...)
+    n : int
+        The number of players, from 1 to 40.
+
+    Returns
+    -------
+    array (..., n)
+        The rewards TO the players.
     """
     n = _players(n)
     return np.repeat(np.asarray(total, dtype=np.float64)[..., None] / n, n, axis=-1)
 
 
 def proportional_split(total: ArrayLike, contributions: ArrayLike) -> Floats:
-    """Share totals (...,) in proportion to claimed or measured contributions (..., n), not negative -> (..., n).
+    """Share totals in proportion to claimed or measured contributions.
 
     Balanced, and only as honest as the measure: what is counted (words, tokens, steps) is what gets padded. Where all
     contributions are 0 the split is equal.
+
+    Parameters
+    ----------
+    total : array_like (...)
+    contributions : array_like (..., n)
+        At least 0.
+
+    Returns
+    -------
+    array (..., n)
+        The rewards TO the players.
+
+    Raises
+    ------
+    ValueError
+        If a contribution is negative, NaN or infinite.
     """
     c = np.asarray(contributions, dtype=np.float64)
     if c.ndim == 0 or not np.isfinite(c).all() or (c < 0).any():

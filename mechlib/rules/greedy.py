@@ -12,8 +12,22 @@ def greedy_bundles(bids: Sequence[Bid], items: Items) -> BundleOutcome:
 
     Truthful for agents who each want one known bundle, and within the root of the number of items of the optimum. A
     winner pays the least bid that still wins: set by the first bid in the order that it alone keeps out. Ties go to
-    the lowest agent; a bid of 0 wins nothing. Parameters and errors are those of `vcg_combinatorial`; an agent that
-    bids twice, or more than one copy of an item, is a ValueError too.
+    the lowest agent; a bid of 0 wins nothing.
+
+    Parameters
+    ----------
+    bids, items
+        As in `vcg_combinatorial`, but one bid an agent and one copy of an item.
+
+    Returns
+    -------
+    BundleOutcome
+        The bundle of each agent, and payments BY the agents (n,).
+
+    Raises
+    ------
+    ValueError
+        As in `vcg_combinatorial`; and if an agent bids twice, or an item has several copies.
     """
     supply, agents, bundles, values = parsed(bids, items)
     if max(supply.values()) > 1 or len(set(agents)) < len(agents):

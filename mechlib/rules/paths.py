@@ -27,9 +27,26 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
     replace, is paid `inf`. Of equally cheap paths, the one returned is fixed by the input; of parallel edges, it is
     the cheapest with the lowest index.
 
-    Row k of `edges` (E, 2) holds the two ends of edge k, whole numbers from 0; `costs` (E,) are its reports, at least
-    0. Parallel edges and loops are allowed. A directed edge leads only from its first end to its second. A ValueError
-    says what is NaN, infinite, negative, not whole, empty or mis-shaped, or that no path leads to the target.
+    Parameters
+    ----------
+    edges : array_like of int (E, 2)
+        The two ends of each edge, numbers from 0. Parallel edges and loops are allowed.
+    costs : array_like (E,)
+        What each edge reports that it costs, at least 0.
+    source, target : int
+        Where the path starts and ends.
+    directed : bool
+        Whether an edge leads only from its first end to its second.
+
+    Returns
+    -------
+    PathOutcome
+        The edges bought, and rewards TO all edges (E,), 0 to those not bought.
+
+    Raises
+    ------
+    ValueError
+        If something is NaN, infinite, negative, not whole, empty or mis-shaped, or no path leads to the target.
     """
     from scipy.sparse.csgraph import dijkstra
     cost, pairs = checked("costs", costs, ndim=1), checked("edges", edges, ndim=2)
@@ -50,7 +67,7 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
     stops = [target]
     while stops[-1] != source:
         stops.append(int(before[stops[-1]]))
-    place = np.full(nodes, -2 * nodes, np.int32)
+    place = np.full(nodes, -2 * nodes, np.int32)  # on the path, from 0; other nodes are far off
     place[stops] = np.arange(len(stops))[::-1]
     step = place[ends[:, 1]] - place[ends[:, 0]]
     near = np.flatnonzero((step == 1) | ((step == -1) & (not directed)))

@@ -4,42 +4,43 @@ A rule that pays takes integer reports (..., agents, tasks), -1 where an answer 
 a task, (..., agents), positive TO the agent, 0 for one that shares no task with a peer. `peers[i, j]` says whether i is
 compared with j; the diagonal is ignored.
 
-To lazy (constant) and random reports correlated agreement, the determinant and the peer truth serum pay nothing in
-the mean; output agreement pays the maximum once everybody is lazy. No rule here is proof against colluders who key
-their answers to something all of them see in the task, or can tell a shared error from a shared insight: copies of
-one agent are paid for both. Each docstring says what its rule assumes.
+In the mean, correlated agreement with a given signature and the determinant pay nothing to lazy (constant) and to
+random reports. A signature that is learnt on the very tasks it pays for gives random reports more than nothing (about
+.13 for two graders of ten tasks), and so does the peer truth serum where tasks are few. Output agreement pays the
+maximum once everybody is lazy. No rule here is proof against colluders who key their answers to something all of them
+see in the task, or can tell a shared error from a shared insight: copies of one agent are paid for both. Each docstring
+says what its rule assumes.
 """
 
 import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from mechlib.mechanism import Floats, Ints, checked, counted
 
 
-def _reports(reports: ArrayLike) -> NDArray[np.int64]:
-    r = np.asarray(reports)
-    if r.ndim < 2 or r.shape[-2] < 2 or r.shape[-1] < 1:
+def _reports(reports: ArrayLike) -> Ints:
+    r = checked("reports", reports, negative=True)
+    if r.ndim < 2 or r.shape[-2] < 2:
         raise ValueError(f"reports has shape {r.shape}; it must be (..., agents, tasks) with two agents or more")
-    if not np.issubdtype(r.dtype, np.integer) and not np.array_equal(r, np.round(r)):
-        raise ValueError(f"reports has dtype {r.dtype}; number the answers 0, 1, 2, ... with -1 where missing")
-    if r.min() < -1:
-        raise ValueError(f"reports contains {r.min()}; answers are 0, 1, 2, ... and -1 where missing")
+    if (r != np.round(r)).any() or r.min() < -1:
+        wrong = r[(r != np.round(r)) | (r < -1)][0]
+        raise ValueError(f"reports contains {wrong}; number the answers 0, 1, 2, ... with -1 where missing")
     return r.astype(np.int64)
 
 
-def _one_hot(r: NDArray[np.int64], choices: int | None) -> Floats:
+def _one_hot(r: Ints, choices: int | None) -> Floats:
     """Mark who gave which answer to what: (..., choices, agents, tasks)."""
     seen = max(int(r.max()) + 1, 1)
-    if choices is not None and choices < seen:
+    if choices is not None and counted("choices", choices) < seen:
         raise ValueError(f"choices is {choices}, but reports contains answer {r.max()}; give at least {seen}")
     return np.asarray(r[..., None, :, :] == np.arange(choices or seen)[:, None, None], dtype=np.float64)
 
 
 def _peers(peers: ArrayLike | None, n: int) -> Floats:
-    p = np.ones((n, n)) if peers is None else np.array(peers, dtype=np.float64)
+    p = np.ones((n, n)) if peers is None else checked("peers", peers, ndim=2).copy()
     if p.shape != (n, n):
         raise ValueError(f"peers has shape {p.shape}; with {n} agents it must be {(n, n)}")
     np.fill_diagonal(p, 0.0)
@@ -80,17 +81,20 @@ def output_agreement(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
 
     Parameters
     ----------
-    reports : integers (..., agents, tasks), -1 where missing
-    peers : optional booleans (agents, agents), whom each agent is compared with: by default everybody else
+    reports : array_like of int (..., agents, tasks)
+        The answers 0, 1, 2, ...; -1 where missing.
+    peers : array_like of bool (agents, agents), optional
+        Whom each agent is compared with: by default everybody else.
 
     Returns
     -------
-    floats (..., agents), in [0, 1], mean payment a task
+    array (..., agents)
+        The mean payment a task TO each agent, in [0, 1].
 
     Raises
     ------
     ValueError
-        If an argument has the wrong shape, or an answer is below -1 (in other rules: or outside the choices).
+        If an argument has the wrong shape, or holds what is no number or no answer.
     """
     joint, _ = _joint_counts(_one_hot(_reports(reports), None), peers)
     return _ratio(np.trace(joint, axis1=-1, axis2=-2), joint.sum(axis=(-1, -2)))
@@ -103,8 +107,9 @@ def correlated_agreement(
 
     Two answers "agree" where they go together more often than by chance: S(a, b) = 1 if P(a, b) > P(a) P(b). The pay is
     the mean of S on shared tasks minus its mean over pairs of different tasks (Shnayder, Agarwal, Frongillo & Parkes
-    2016). S is learnt from all reports unless `signature` gives it. Informed truth is then an equilibrium that no other
-    profile beats, and no uninformed one ties. It assumes tasks drawn alike and strategies that do not look at the task.
+    2016). With S given, or learnt on other tasks, informed truth is an equilibrium that no other profile beats, and no
+    uninformed one ties. It assumes tasks drawn alike and strategies that do not look at the task. Without `signature`
+    S is learnt from the same reports that it pays for: with few tasks this pays random reports too.
 
     Errors shared between copies count as agreement: truth stays best for each of them, but the RANKING rewards the copy
     over a better, independent agent. Restrict `peers` to other families to mend that.
@@ -112,9 +117,21 @@ def correlated_agreement(
     Parameters
     ----------
     reports, peers
-        As in `output_agreement`; so are the result and the errors.
-    choices : number of possible answers; the largest seen plus one if not given
-    signature : optional (choices, choices), the scores S(own, peer's)
+        As in `output_agreement`.
+    choices : int, optional
+        The number of possible answers: by default the largest one seen, plus one.
+    signature : array_like (choices, choices), optional
+        The scores S(own answer, peer's answer).
+
+    Returns
+    -------
+    array (..., agents)
+        The mean payment a task TO each agent.
+
+    Raises
+    ------
+    ValueError
+        As in `output_agreement`; and if an answer is outside the choices, or the signature does not fit them.
     """
     joint, apart = _joint_counts(_one_hot(_reports(reports), choices), peers)
     shared, crossed = joint.sum(axis=(-1, -2)), apart.sum(axis=(-1, -2))
@@ -123,25 +140,43 @@ def correlated_agreement(
         likelier = same * crossed.sum(axis=-1)[..., None, None] > cross * shared.sum(axis=-1)[..., None, None]
         s = np.asarray(likelier, dtype=np.float64)
     else:
-        s = np.asarray(signature, dtype=np.float64)
+        s = checked("signature", signature, negative=True)
         if s.shape[-2:] != joint.shape[-2:]:
             raise ValueError(f"signature has shape {s.shape}; with these choices it must be {joint.shape[-2:]}")
     s = s[..., None, :, :]
     return _ratio((joint * s).sum(axis=(-1, -2)), shared) - _ratio((apart * s).sum(axis=(-1, -2)), crossed)
 
 
-def determinant_mi(reports: ArrayLike, peers: ArrayLike | None = None, choices: int | None = None) -> Floats:
+def determinant_mi(reports: ArrayLike, choices: int, peers: ArrayLike | None = None) -> Floats:
     """Pay an unbiased estimate of the squared determinant of the joint distribution of two agents' answers.
 
     The tasks are split into even and odd ones; each half gives a table of counts for every pair of agents, and a pair
     earns the product of the two determinants, scaled so that its mean is det(P)^2 (Kong 2020). Garbling one's answers
     multiplies the determinant by a factor of at most 1 in size, whatever the others do: truth is dominant. It assumes
-    tasks drawn alike, strategies that do not look at the task, and at least twice as many tasks as choices (fewer are a
-    ValueError). Peers with fewer than `choices` shared tasks in a half do not count.
+    tasks drawn alike, strategies that do not look at the task, and at least twice as many tasks as choices. Peers with
+    fewer than `choices` shared tasks in a half do not count.
 
     It is noisy with few tasks, and cannot tell an answer from a relabelled one (0 for 1 and 1 for 0 throughout).
-    Parameters, result and errors are those of `correlated_agreement`.
+
+    Parameters
+    ----------
+    reports, peers
+        As in `output_agreement`.
+    choices : int
+        The number of possible answers, at least 2. It belongs to the question and is not read off the reports: else
+        agents could change the rule by what they never say.
+
+    Returns
+    -------
+    array (..., agents)
+        The mean payment TO each agent.
+
+    Raises
+    ------
+    ValueError
+        As in `output_agreement`; and if an answer is outside the choices, or there are too few tasks.
     """
+    counted("choices", choices, 2)
     x = _one_hot(_reports(reports), choices)
     c, n, tasks = x.shape[-3:]
     if tasks < 2 * c:
@@ -164,7 +199,22 @@ def peer_truth_serum(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
     Agreeing on a surprising answer pays most (Radanovic, Faltings & Jurca 2016, the crowdsourcing version). Truth is
     an equilibrium if seeing x raises the chance that a peer saw x more, in proportion, than any other answer's
     (self-prediction). R leaves out the task itself and the agent's own reports. An answer no peer gave elsewhere pays
-    0; the mean is over the tasks shared with a peer. Parameters and errors are those of `output_agreement`.
+    0, which favours random reports where tasks are few; the mean is over the tasks shared with a peer.
+
+    Parameters
+    ----------
+    reports, peers
+        As in `output_agreement`.
+
+    Returns
+    -------
+    array (..., agents)
+        The mean payment a task TO each agent.
+
+    Raises
+    ------
+    ValueError
+        As in `output_agreement`.
     """
     x = _one_hot(_reports(reports), None)
     h = _peer_counts(x, peers)
@@ -188,15 +238,27 @@ def bayesian_truth_serum(reports: ArrayLike, forecasts: ArrayLike) -> Floats:
     Parameters
     ----------
     reports
-        As in `output_agreement`; so are the errors.
-    forecasts : floats (..., agents, tasks, choices), positive, each summing to 1: the expected shares of the answers
+        As in `output_agreement`.
+    forecasts : array_like (..., agents, tasks, choices)
+        The shares of the answers that each agent expects: positive, and each summing to 1. Where there is no answer
+        they are not read.
+
+    Returns
+    -------
+    array (..., agents)
+        The mean payment a task TO each agent.
+
+    Raises
+    ------
+    ValueError
+        As in `output_agreement`; and if a forecast that is read is no distribution, or an answer is outside of it.
     """
-    r, f = _reports(reports), np.asarray(forecasts, dtype=np.float64)
+    r, f = _reports(reports), checked("forecasts", forecasts, negative=True, missing=True)
     if f.shape[:-1] != r.shape:
         raise ValueError(f"forecasts has shape {f.shape}; it must be {(*r.shape, 'choices')}")
     x = np.moveaxis(_one_hot(r, f.shape[-1]), -3, -1)
     answered = x.sum(axis=-1)
-    if np.any((f <= 0) & (answered[..., None] > 0)) or not np.allclose(f.sum(axis=-1)[answered > 0], 1.0):
+    if np.any(~(f > 0) & (answered[..., None] > 0)) or not np.allclose(f.sum(axis=-1)[answered > 0], 1.0):
         raise ValueError("forecasts must be strictly positive and sum to 1 over the choices, for every answer given")
     logs = np.log(np.where(answered[..., None] > 0, f, 1.0))
     people = answered.sum(axis=-2, keepdims=True)[..., None]
@@ -208,43 +270,50 @@ def bayesian_truth_serum(reports: ArrayLike, forecasts: ArrayLike) -> Floats:
     return _ratio((information + prediction).sum(axis=-1), answered.sum(axis=-1))
 
 
-def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> Ints:
     """Choose k agents by each other's scores so that no agent's grading changes its own chance.
 
     Agents are dealt at random into two groups, and each group's quota is drawn, before any score is read. A group's
     winners have the highest mean score from the OTHER group (Alon, Fischer, Procaccia & Tennenholtz 2011). So an
     agent's grades reach the other contest alone. They can still help a friend; and strong agents that are dealt into
-    one group compete for its quota.
+    one group compete for its quota. `mechlib.rules.choice.impartial` gives the chances for k = 1.
 
     Parameters
     ----------
-    scores : floats (agents, agents), scores[grader, graded]; NaN where missing; the diagonal is ignored
-    k : how many to choose, 0 <= k <= agents
-    rng : a numpy Generator; it alone decides the groups and the quotas
+    scores : array_like (agents, agents)
+        ``scores[grader, graded]``; NaN where missing; the diagonal is ignored.
+    k : int
+        How many to choose, from 0 to all.
+    rng : numpy.random.Generator
+        It alone decides the groups and the quotas.
 
     Returns
     -------
-    integers (k,), the chosen agents in increasing order; ties go to the lowest index
+    array of int (k,)
+        The chosen agents in increasing order. Within a group, ties go to the lowest index.
 
     Raises
     ------
     ValueError
         If scores is not square, of two agents or more, or k is out of range.
     """
-    s = np.asarray(scores, dtype=np.float64)
-    if s.ndim != 2 or s.shape[0] != s.shape[1] or len(s) < 2 or np.isinf(s).any():
-        raise ValueError(f"scores has shape {s.shape}; it must be finite (NaN if missing) and square: [grader, graded]")
+    s = checked("scores", scores, ndim=2, negative=True, missing=True)
+    if s.shape[0] != s.shape[1] or len(s) < 2:
+        raise ValueError(f"scores has shape {s.shape}; it must be square, [grader, graded], of two agents or more")
     n = len(s)
-    if not 0 <= k <= n:
+    if counted("k", k, 0) > n:
         raise ValueError(f"k is {k}; with {n} agents it must lie between 0 and {n}")
     groups = [np.sort(g) for g in np.array_split(rng.permutation(n), 2)]
     quota = np.full(2, k // 2)
     roomy = np.flatnonzero([len(members) > k // 2 for members in groups])
     quota[rng.permutation(roomy)[: k % 2]] += 1
-    chosen = []
-    for members, graders, places in zip(groups, groups[::-1], quota, strict=True):
-        votes = s[np.ix_(graders, members)]
-        seen = np.isfinite(votes)
-        mean = np.where(seen.any(axis=0), _ratio(np.where(seen, votes, 0.0).sum(axis=0), seen.sum(axis=0)), -np.inf)
-        chosen.append(members[np.argsort(-mean, kind="stable")[:places]])
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
+    contests = zip(groups, groups[::-1], quota, strict=True)
+    return np.sort(np.concatenate([ranked(s, graders, members)[:places] for members, graders, places in contests]))
+
+
+def ranked(scores: Floats, graders: Ints, members: Ints) -> Ints:
+    """Return members in the order of their mean score from some graders, best first; who has no score comes last."""
+    votes = scores[np.ix_(graders, members)]
+    given = ~np.isnan(votes)
+    mean = _ratio(np.where(given, votes, 0.0).sum(axis=0), given.sum(axis=0))
+    return members[np.argsort(np.where(given.any(axis=0), -mean, np.inf), kind="stable")]

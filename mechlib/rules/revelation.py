@@ -15,8 +15,18 @@ def direct(mechanism: Callable[..., Any], strategies: Any) -> Callable[[ArrayLik
     If the strategies are an equilibrium of the mechanism, truth is one of the direct mechanism, of the same kind:
     dominant for dominant, Bayes-Nash for Bayes-Nash (Gibbard 1973; Myerson 1979).
 
-    `mechanism` goes from actions (..., n) to an outcome. `strategies` is one function for everybody, or n of them, from
-    an agent's types (...) to its actions (...). Types for another number of agents raise a ValueError.
+    Parameters
+    ----------
+    mechanism : callable
+        From actions (..., n) to a result.
+    strategies : callable or sequence of n callables
+        How an agent plays, from its types (...) to its actions (...): one function for everybody, or one an agent.
+
+    Returns
+    -------
+    callable
+        From types (..., n) to what the mechanism returns. It raises a ValueError for types of another number of agents
+        than there are strategies.
     """
 
     def run(types: ArrayLike) -> Any:
@@ -34,8 +44,27 @@ def direct(mechanism: Callable[..., Any], strategies: Any) -> Callable[[ArrayLik
 def first_price_equilibrium(n: int) -> Callable[[ArrayLike], Floats]:
     """Return how `n` bidders bid in the first-price auction if values are uniform on [0, 1]: v (n - 1) / n.
 
-    The strategy takes values (...) to bids (...): the symmetric equilibrium (Vickrey 1961). A ValueError is raised if
-    `n` is no whole number of at least 1, or a value is negative, NaN or infinite.
+    This is the symmetric equilibrium (Vickrey 1961).
+
+    Parameters
+    ----------
+    n : int
+        How many bidders there are, at least 1.
+
+    Returns
+    -------
+    callable
+        From values (...) to bids (...). It raises a ValueError for a value that is negative, NaN or infinite.
+
+    Raises
+    ------
+    ValueError
+        If `n` is no whole number of at least 1.
     """
     n = counted("n", n)
-    return lambda values: np.asarray(checked("values", np.atleast_1d(values)).reshape(np.shape(values)) * (n - 1) / n)
+
+    def bids(values: ArrayLike) -> Floats:
+        numbers = checked("values", np.atleast_1d(values)).reshape(np.shape(values))
+        return np.asarray(numbers * (n - 1) / n)
+
+    return bids

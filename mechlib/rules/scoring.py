@@ -18,15 +18,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mechlib.mechanism import Bools, Floats
 from mechlib.rules.calibration import unit
 
-Array = NDArray[np.float64]
 Rule = Callable[[Any, Any], Any]
 
 
-def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Array, Array, NDArray[np.bool_]]:
+def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Floats, Floats, Bools]:
     c = unit("confidence", confidence, nan=True)
     try:
         c, a = np.broadcast_arrays(c, np.asarray(accuracy, dtype=float))
@@ -37,19 +37,49 @@ def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Array, Array, 
     return np.where(spoke, c, 0.0), unit("accuracy", np.where(spoke, a, 0.0)), spoke
 
 
-def quadratic(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
+def quadratic(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
     """Score `a - (c - a)**2`, within [-1, 1]: strictly proper; the best report is the mean accuracy (Brier 1950).
 
     An honest agent that is right with probability p expects p**2.
+
+    Parameters
+    ----------
+    confidence, accuracy : array_like (..., n)
+        What was said, NaN for an abstention, and what was found, both in [0, 1].
+
+    Returns
+    -------
+    array (..., n)
+        The scores, paid TO the agents: within [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], or the shapes do not broadcast.
     """
     c, a, spoke = _reports(confidence, accuracy)
     return np.where(spoke, a - (c - a) ** 2, 0.0)
 
 
-def logarithmic(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
+def logarithmic(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
     """Score `a ln c + (1 - a) ln(1 - c)`: strictly proper, never positive, and `-inf` for certainty that was wrong.
 
-    Unbounded: keep reports off 0 and 1 before paying from a budget.
+    Unbounded: keep reports off 0 and 1 before paying from a budget (Good 1952).
+
+    Parameters
+    ----------
+    confidence, accuracy : array_like (..., n)
+        What was said, NaN for an abstention, and what was found, both in [0, 1].
+
+    Returns
+    -------
+    array (..., n)
+        The scores, paid TO the agents: at most 0.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], or the shapes do not broadcast.
     """
     c, a, spoke = _reports(confidence, accuracy)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,31 +88,76 @@ def logarithmic(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
     return np.where(spoke, right + wrong, 0.0)
 
 
-def spherical(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
+def spherical(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
     """Score `(a c + (1 - a)(1 - c)) / sqrt(c**2 + (1 - c)**2)`: strictly proper for right or wrong, within [0, 1].
 
     See Gneiting & Raftery (2007). For a graded accuracy the best report is still its mean.
+
+    Parameters
+    ----------
+    confidence, accuracy : array_like (..., n)
+        What was said, NaN for an abstention, and what was found, both in [0, 1].
+
+    Returns
+    -------
+    array (..., n)
+        The scores, paid TO the agents: within [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], or the shapes do not broadcast.
     """
     c, a, spoke = _reports(confidence, accuracy)
     return np.where(spoke, (a * c + (1 - a) * (1 - c)) / np.hypot(c, 1 - c), 0.0)
 
 
-def absolute(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
+def absolute(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
     """Score `a - |c - a|`: popular and NOT proper; the best report is the median of the accuracy, not its mean.
 
     Right with probability p, it expects `c (2 p - 1)`: claim certainty above one half, nothing below it.
+
+    Parameters
+    ----------
+    confidence, accuracy : array_like (..., n)
+        What was said, NaN for an abstention, and what was found, both in [0, 1].
+
+    Returns
+    -------
+    array (..., n)
+        The scores, paid TO the agents: within [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], or the shapes do not broadcast.
     """
     c, a, spoke = _reports(confidence, accuracy)
     return np.where(spoke, a - np.abs(c - a), 0.0)
 
 
-def second_report(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
+def second_report(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
     """Choose the highest report and score it its realised accuracy less the best OTHER report; the others score 0.
 
     The last axis holds the agents, (..., n); ties go to the lowest index; `nan` abstains, and a lone speaker faces a
     rival report of 0. With belief p the winner expects p - c_2, so truth is dominant for agents that value only the
     payment. It is individually rational in expectation only: a winner that is wrong scores -c_2. Vickrey's (1961) idea,
     with the price set by the reports and the value by what turned out.
+
+    Parameters
+    ----------
+    confidence, accuracy : array_like (..., n)
+        What was said, NaN for an abstention, and what was found, both in [0, 1].
+
+    Returns
+    -------
+    array (..., n)
+        The scores, paid TO the agents: within [-1, 1], 0 for all but one.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], the shapes do not broadcast, or there is no axis of agents.
     """
     c, a, spoke = _reports(confidence, accuracy)
     if c.ndim == 0:
@@ -93,20 +168,31 @@ def second_report(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
     return np.where(winner & speaks, a - rival, 0.0)
 
 
-def abstain_pays(rule: Rule, payment: float) -> Callable[[ArrayLike, ArrayLike], Array]:
+def abstain_pays(rule: Rule, payment: float) -> Callable[[ArrayLike, ArrayLike], Floats]:
     """Return `rule` with a price on "I do not know": a `nan` confidence scores `payment`.
 
     Under `quadratic`, an honest agent then answers exactly when p**2 exceeds `payment`.
+
+    Parameters
+    ----------
+    rule : rule(confidence, accuracy) -> score
+    payment : float
+        What an abstention is paid.
+
+    Returns
+    -------
+    callable
+        A scoring rule.
     """
 
-    def priced(confidence: ArrayLike, accuracy: ArrayLike) -> Array:
+    def priced(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
         c, _ = np.broadcast_arrays(np.asarray(confidence, dtype=float), accuracy)
         return np.where(np.isnan(c), payment, rule(confidence, accuracy))
 
     return priced
 
 
-def _evaluate(rule: Rule, c: Array, a: Array) -> Array:
+def _evaluate(rule: Rule, c: Floats, a: Floats) -> Floats:
     """Call a rule on a batch of lone agents; fall back to one call an entry where it was written for numbers."""
     c, a = np.broadcast_arrays(c[..., None], a[..., None])
     try:
@@ -121,7 +207,7 @@ def _evaluate(rule: Rule, c: Array, a: Array) -> Array:
     return scores[..., 0]
 
 
-def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accuracies: ArrayLike | None = None) -> Array:
+def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accuracies: ArrayLike | None = None) -> Floats:
     """Return what a report expects under a belief; an outcome of probability 0 counts 0, even if it scores -inf.
 
     Parameters
@@ -135,7 +221,13 @@ def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accurac
 
     Returns
     -------
-    array (...), the broadcast of `confidence` and `belief`
+    array (...)
+        The broadcast of `confidence` and `belief`.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves [0, 1], the beliefs over `accuracies` do not sum to 1, or the rule gives NaN.
     """
     values = unit("accuracies", [0.0, 1.0] if accuracies is None else accuracies)
     p = unit("belief", belief)
@@ -148,8 +240,24 @@ def expected_score(rule: Rule, confidence: ArrayLike, belief: ArrayLike, accurac
         return np.asarray(np.where(p > 0, p * scores, 0.0).sum(axis=-1))
 
 
-def best_report(rule: Rule, belief: ArrayLike) -> Array:
-    """Return the report in [0, 1] with the highest expected score, to about 2e-6; ties go to the lowest report."""
+def best_report(rule: Rule, belief: ArrayLike) -> Floats:
+    """Return the report in [0, 1] with the highest expected score, to about 2e-6; ties go to the lowest report.
+
+    Parameters
+    ----------
+    rule : rule(confidence, accuracy) -> score
+    belief : array_like (...)
+        The probability of being right.
+
+    Returns
+    -------
+    array (...)
+
+    Raises
+    ------
+    ValueError
+        As in `expected_score`.
+    """
     p, grid = np.asarray(belief, dtype=float)[..., None], np.linspace(0.0, 1.0, 1001)
     for step in (1e-3, 0.0):
         value = expected_score(rule, grid, p)
@@ -171,6 +279,19 @@ def better_lie(rule: Rule) -> Lie | None:
     """Return the most profitable lie on a grid of beliefs and reports, or None when truth is strictly best throughout.
 
     Answers are right or wrong. Ties in the gain go to the lowest belief, then report.
+
+    Parameters
+    ----------
+    rule : rule(confidence, accuracy) -> score
+
+    Returns
+    -------
+    Lie or None
+
+    Raises
+    ------
+    ValueError
+        As in `expected_score`.
     """
     grid = np.linspace(0.0, 1.0, 101)
     value = expected_score(rule, grid, grid[:, None])  # row: belief, column: report
@@ -183,7 +304,21 @@ def better_lie(rule: Rule) -> Lie | None:
 
 
 def is_proper(rule: Rule) -> bool:
-    """Return whether truth is strictly the best report at every belief on the grid of `better_lie`."""
+    """Return whether truth is strictly the best report at every belief on the grid of `better_lie`.
+
+    Parameters
+    ----------
+    rule : rule(confidence, accuracy) -> score
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        As in `expected_score`.
+    """
     return better_lie(rule) is None
 
 
@@ -191,6 +326,16 @@ def bounds(rule: Rule, agents: int = 2) -> tuple[float, float]:
     """Return the lowest and highest score any agent can get on a grid of reports and accuracies that includes the ends.
 
     What a fixed budget must be scaled by, before the round. The logarithmic rule's lower bound is -inf.
+
+    Parameters
+    ----------
+    rule : rule(confidence, accuracy) -> score
+    agents : int
+        How many report together; the grid grows as 33 to this power.
+
+    Returns
+    -------
+    lowest, highest : float
     """
     axes = np.meshgrid(*[np.linspace(0, 1, 11)] * agents, *[np.array([0.0, 0.5, 1.0])] * agents, indexing="ij")
     cells = np.stack([axis.ravel() for axis in axes], axis=-1)

@@ -1,14 +1,15 @@
 """Vickrey-Clarke-Groves: choose what is best for all, and charge each agent the harm its presence does to the rest."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from mechlib.mechanism import Floats, Ints, Outcome, checked, counted
+from mechlib.mechanism import Array, Bools, Floats, Ints, Outcome, checked, counted
 
 Bid = tuple[int, frozenset[Hashable], float]
 Items = int | Iterable[Hashable] | Mapping[Hashable, int]
@@ -53,9 +54,22 @@ class BundleOutcome(NamedTuple):
 def vcg(valuations: ArrayLike) -> Pivot:
     """Choose the outcome of the highest total value and charge Clarke's pivot (Vickrey 1961, Clarke 1971, Groves 1973).
 
-    Agent i pays what the others could have had without it, less what they have with it: its externality. Valuations
-    (..., n, outcomes) hold the reported value of each outcome to each agent, a cost if negative; ties go to the lowest
-    outcome. A ValueError is raised if they are empty, NaN, infinite or of fewer than two axes.
+    Agent i pays what the others could have had without it, less what they have with it: its externality.
+
+    Parameters
+    ----------
+    valuations : array_like (..., n, outcomes)
+        The reported value of each outcome to each agent, a cost if negative. Ties go to the lowest outcome.
+
+    Returns
+    -------
+    Pivot
+        The outcome chosen, and payments BY the agents (..., n).
+
+    Raises
+    ------
+    ValueError
+        If the valuations are empty, NaN, infinite or of fewer than two axes.
     """
     array = checked("valuations", valuations, negative=True)
     if array.ndim < 2:
@@ -73,8 +87,21 @@ def vcg_assignment(values: ArrayLike) -> Assignment:
     VCG payments are the lowest competitive prices (Leonard 1983; Demange, Gale & Sotomayor 1986), here longest
     paths from each item's best losing value, found by Bellman and Ford over the items whose price still rises.
 
-    Values (n, m), at least 0, say what each of m items is worth to each of n agents; else, or if they are mis-shaped, a
-    ValueError is raised. A tie between optima is resolved by the solver, the same way each time.
+    Parameters
+    ----------
+    values : array_like (n, m)
+        What each of m items is worth to each of n agents, at least 0. A tie between optima is resolved by the solver,
+        the same way each time.
+
+    Returns
+    -------
+    Assignment
+        The item of each agent, and payments BY the agents (n,).
+
+    Raises
+    ------
+    ValueError
+        If a value is negative, NaN or infinite, or the values are empty or mis-shaped.
     """
     from scipy.optimize import linear_sum_assignment
     array = checked("values", values, ndim=2)
@@ -103,38 +130,74 @@ def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
     """Fill a capacity with the most valuable set of jobs and charge Clarke's pivot.
 
     The optimum without i joins the best of the jobs before i to the best of those after it, so that one table and
-    one running row give all payments: time and memory in O(n * capacity).
+    one running row give all payments: time and memory in O(n * capacity), or n times the sum of sizes if that is less.
+    Where values lie so far apart that a sum of them in floats would lose the small ones, they are added as whole
+    numbers, exactly and more slowly.
 
-    Values (..., n) are reported, at least 0; whole sizes (n,), what each job takes of the capacity, are known. Of equal
-    optima, the lowest indices win. Allocation and payments are (..., n). A ValueError names an argument not as said.
+    Parameters
+    ----------
+    values : array_like (..., n)
+        What each job is reported to be worth, at least 0. Of equal optima, the lowest indices win.
+    sizes : array_like of int (n,)
+        What each job takes of the capacity: known, not reported.
+    capacity : int
+        At least 0.
+
+    Returns
+    -------
+    Outcome
+        Which jobs are done, 1 or 0, and payments BY the agents, both (..., n).
+
+    Raises
+    ------
+    ValueError
+        If a value is negative, NaN or infinite, or a size or the capacity is not a whole number of at least 0.
     """
     array, room, size = checked("values", values), counted("capacity", capacity, 0), checked("sizes", sizes, ndim=1)
     if size.shape != array.shape[-1:] or (size % 1).any():
         raise ValueError(f"sizes must be {array.shape[-1]} whole numbers, one a job; it was {sizes!r}.")
-    jobs, step = array.reshape(-1, len(size)).T, size.clip(max=room + 1).astype(int).tolist()
+    room = min(room, int(size[size <= room].sum()))
+    step = size.clip(max=room + 1).astype(int).tolist()
+    jobs, unit = _addable(array.reshape(-1, len(size)).T)
 
-    def with_job(row: Floats, i: int, out: Floats) -> None:
+    def with_job(row: Array, i: int, out: Array) -> None:
+        """Write into `out` the most that can be made of each room (room + 1, batch), given that without job i."""
         out[: step[i]], fitted = row[: step[i]], out[step[i] :]
         np.add(row[: room + 1 - step[i]], jobs[i], out=fitted)
         np.maximum(fitted, row[step[i] :], out=fitted)
 
     n, batch = jobs.shape
-    after = np.zeros((n + 1, room + 1, batch))
+    after = np.zeros((n + 1, room + 1, batch), jobs.dtype)  # [i, c]: the most that jobs i, i + 1, ... make of room c
     for i in reversed(range(n)):
         with_job(after[i + 1], i, after[i])
-    won, paid = np.zeros((2, n, batch))
-    left = np.arange(batch) + room * batch  # flat places in a row of the table
-    before, spare = np.zeros((2, room + 1, batch))
+    won, paid = np.zeros((n, batch)), np.zeros((n, batch), jobs.dtype)
+    left, column = np.full(batch, room), np.arange(batch)
+    before, spare = np.zeros((2, room + 1, batch), jobs.dtype)
     for i in range(n):
-        rest, later = left - step[i] * batch, after[i + 1]  # a negative rest wraps round, and is then ignored
-        won[i] = taken = (rest >= 0) & (later.take(rest) + jobs[i] >= later.take(left))
+        later, rest = after[i + 1], left - step[i]
+        done = jobs[i] + later[np.maximum(rest, 0), column] >= later[left, column]
+        won[i] = taken = done & (rest >= 0)
         if taken.any():
-            left = np.where(taken, rest, left)
             without = np.add(before, later[::-1], out=spare).max(axis=0)
-            paid[i] = taken * (without - (after[0, -1] - jobs[i])).clip(min=0)
+            others = after[0, -1] - jobs[i]
+            paid[i] = np.where(taken, np.clip(without - others, 0, jobs[i]), 0)
+            left = np.where(taken, rest, left)
         with_job(before, i, spare)
         before, spare = spare, before
-    return Outcome(won.T.reshape(array.shape), paid.T.reshape(array.shape))
+    return Outcome(won.T.reshape(array.shape), (paid / unit).astype(float).T.reshape(array.shape))
+
+
+def _addable(values: Floats) -> tuple[Array, int]:
+    """Return numbers whose sums keep the smallest of the values, and how many of them make 1.
+
+    These are the values themselves, or, where the largest is more than 2**26 times the smallest, Python's integers.
+    """
+    positive = values[values > 0]
+    if not positive.size or positive.max() <= 2**26 * positive.min():
+        return values, 1
+    ratios = [value.as_integer_ratio() for value in values.ravel().tolist()]  # denominators are powers of two
+    unit = max(bottom for _, bottom in ratios)
+    return np.array([top * (unit // bottom) for top, bottom in ratios], object).reshape(values.shape), unit
 
 
 def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | None = None) -> BundleOutcome:
@@ -143,11 +206,30 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
     The linear relaxation is accepted where it is integral, else HiGHS branches; losers pay 0, so only winners are
     solved without. A progress bar comes up when this takes long, and it can be interrupted between two solves.
 
-    A bid is (agent, frozenset of items, value). An agent, numbered from 0, wins at most one of its bids, and is as
-    happy with more than it wants. `items` lists what is for sale, an item once for each copy, or maps each item to its
-    supply; a number stands for one of each of ``range(items)``. `time_limit` is the seconds that one solve may take
-    before a TimeoutError. A ValueError names a bid that is malformed, NaN, infinite, negative or for what is not sold.
+    Parameters
+    ----------
+    bids : sequence of (agent, frozenset of items, value)
+        An agent, numbered from 0, wins at most one of its bids, and is as happy with more than it wants.
+    items : iterable, mapping or int
+        What is for sale, an item once for each copy; or each item's supply; or a number, for one of each of
+        ``range(items)``.
+    time_limit : float, optional
+        The seconds that one solve may take.
+
+    Returns
+    -------
+    BundleOutcome
+        The bundle of each agent, and payments BY the agents (n,).
+
+    Raises
+    ------
+    ValueError
+        If there is no bid, or one is malformed, NaN, infinite, negative or for what is not sold.
+    TimeoutError
+        If a solve takes longer than `time_limit`.
     """
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"time_limit is {time_limit!r}: it must be more than 0 seconds, or None for no limit")
     supply, agents, bundles, values = parsed(bids, items)
     best = _solver(supply, agents, bundles, values, time_limit)
     taken = best(values > 0)
@@ -156,8 +238,10 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
     for k in tqdm(taken, desc="re-solving without each winner", delay=2.0, leave=False):
         result[agents[k]] = bundles[k]
         without = best((agents != agents[k]) & (values > 0))
-        pivot = values[without].sum() - values[taken[taken != k]].sum()
-        payments[agents[k]] = min(max(pivot, 0.0), values[k])
+        # only where the two sets differ: else small values would drown in the sum of large ones
+        gained = values[np.setdiff1d(without, taken)]
+        lost = values[np.setdiff1d(taken[taken != k], without)]
+        payments[agents[k]] = min(max(math.fsum([*gained, *-lost]), 0.0), values[k])
     return BundleOutcome(tuple(result), payments)
 
 
@@ -166,27 +250,36 @@ def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, 
     supply: Counter[Hashable] = Counter(range(items) if isinstance(items, int) else items)
     if not supply or min(supply.values()) < 0:
         raise ValueError(f"items must name one or more items to sell, with no supply below 0; it was {items!r}.")
+    if not len(bids):
+        raise ValueError("bids is empty: pass one or more (agent, frozenset of items, value)")
     for k, bid in enumerate(bids):
         if len(bid) != 3 or not isinstance(bid[1], frozenset | set) or not bid[1] or not supply.keys() >= bid[1]:
             raise ValueError(f"bids[{k}] is {bid!r}: it must be (agent, frozenset of one or more items sold, value).")
         counted(f"bids[{k}]'s agent", bid[0], 0)
-    agents, bundles, values = zip(*bids, strict=True) if bids else ((), (), ())
+    agents, bundles, values = zip(*bids, strict=True)
     return supply, np.array(agents, int), [*map(frozenset, bundles)], checked("the bids' values", values, ndim=1)
 
 
 def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Hashable]], values: Floats,
-            time_limit: float | None) -> Callable[[NDArray[np.bool_]], Ints]:
-    """Return what finds those that win among the bids allowed, by a row for each item and agent that can bind."""
+            time_limit: float | None) -> Callable[[Bools], Ints]:
+    """Return what finds the bids that win among those allowed.
+
+    Each item is sold as often as there is supply, and each agent wins one bid: a row of a matrix says which bids
+    count, and is left out where it can never bind.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
     row = {item: k for k, item in enumerate(supply)}
-    rows = [k for a, bundle in zip(agents, bundles, strict=True) for k in (*(row[x] for x in bundle), len(row) + a)]
-    columns = np.repeat(np.arange(len(bundles)), [len(bundle) + 1 for bundle in bundles])
+    rows, columns = list[int](), list[int]()
+    for k, (agent, bundle) in enumerate(zip(agents.tolist(), bundles, strict=True)):
+        rows += [row[item] for item in bundle]
+        rows.append(len(row) + agent)
+        columns += [k] * (len(bundle) + 1)
     limits = np.array([*supply.values(), *[1] * (int(agents.max()) + 1)], float)
     binding = np.bincount(rows, minlength=len(limits)) > limits
     matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(limits), len(bundles)))[binding].tocsc()
 
-    def best(allowed: NDArray[np.bool_]) -> Ints:
+    def best(allowed: Bools) -> Ints:
         column = np.flatnonzero(allowed)
         if not len(column) or not binding.any():
             return column
@@ -195,7 +288,7 @@ def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Has
         fits = LinearConstraint(matrix[:, column], ub=limits[binding])
         for whole in (0, 1):
             solved = milp(cost, integrality=np.full(len(column), whole), bounds=Bounds(0, 1), constraints=fits,
-                          options={"mip_rel_gap": 0.0} | ({"time_limit": time_limit} if time_limit else {}))
+                          options={"mip_rel_gap": 0.0} | ({"time_limit": time_limit} if time_limit is not None else {}))
             if solved.x is None or solved.status == 1:
                 raise TimeoutError(f"no optimum of {len(column)} bids in time_limit={time_limit} seconds: raise it, or "
                                    "use greedy_bundles, whose prices need no optimum.")

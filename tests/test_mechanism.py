@@ -58,7 +58,7 @@ def test_wrong_number_of_axes_is_named() -> None:
 
 
 def test_values_of_another_number_of_agents_are_refused() -> None:
-    with pytest.raises(ValueError, match="values has 2 agents and the outcome 3"):
+    with pytest.raises(ValueError, match="types has 2 agents and the result 3"):
         utility([1, 2], SOLD)
     with pytest.raises(ValueError, match="which is NaN"):
         welfare([1, 2, np.nan], SOLD)

@@ -1,0 +1,170 @@
+"""The few statistics that an honest claim needs: over seeds, paired over tasks, and for several comparisons at once.
+
+A run that draws at random is judged `over_seeds`; two rules or two models on the same tasks by the `paired`
+difference, resampled by task; and where several comparisons are made, `holm` says which of them stand together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+_DRAWS = 10_000
+
+
+class Interval(NamedTuple):
+    """An estimate and the ends of its 95 % interval; printed as "0.42 (0.38 to 0.46)"."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self:.2f}"
+
+    def __format__(self, spec: str) -> str:
+        mean, low, high = (format(round(x, 9) + 0.0, spec or ".2f") for x in self)
+        return f"{mean} ({low} to {high})"
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of 0."""
+        return self.low > 0 or self.high < 0
+
+
+class Runs(NamedTuple):
+    """What a run that draws at random came to: the mean with its interval, and where nine runs of ten lie."""
+
+    mean: Interval
+    usual: tuple[float, float]
+    runs: int
+
+    def __str__(self) -> str:
+        low, high = self.usual
+        return f"{self.mean.mean:.2f}, nine runs of ten between {low:.2f} and {high:.2f} ({self.runs} runs)"
+
+
+def over_seeds(run: Callable[[int], float] | ArrayLike, seeds: int = 100) -> Runs:
+    """Return what a run comes to over many seeds.
+
+    Parameters
+    ----------
+    run : callable or array_like (seeds,)
+        ``run(seed)`` returns one number; or the numbers themselves.
+    seeds : int
+        How many runs are made, from seed 0 on, if `run` is a function: at least 100 for a claim.
+
+    Returns
+    -------
+    Runs
+        The mean with its 95 % interval (from its standard error), the 5th and 95th percentile, and the count.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two runs, or one of them is not a finite number.
+    """
+    values = np.array([float(run(seed)) for seed in range(seeds)]) if callable(run) else _numbers("run", run)
+    if len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"run gave {len(values)} numbers, {np.isfinite(values).sum()} of them finite: give two")
+    half = 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values))
+    mean = float(values.mean())
+    low, high = np.quantile(values, [0.05, 0.95])
+    return Runs(Interval(mean, mean - half, mean + half), (float(low), float(high)), len(values))
+
+
+def resampled(
+    statistic: Callable[..., float], *columns: ArrayLike, clusters: ArrayLike | None = None, draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Return a statistic of tasks and its 95 % bootstrap interval (Efron 1979, percentiles).
+
+    Parameters
+    ----------
+    statistic : callable
+        ``statistic(*columns)`` of resampled rows returns a number; NaN draws are left out.
+    *columns : arrays (tasks, ...)
+        Rows that belong together: they are drawn together.
+    clusters : array_like (tasks,), optional
+        Rows with one label, say the three answers to one task, are drawn together too.
+    draws, seed : int
+
+    Raises
+    ------
+    ValueError
+        If the columns differ in length or are empty.
+    """
+    tables = [np.asarray(column) for column in columns]
+    rows = _rows(tables, clusters)
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws):
+        drawn = np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+        values.append(float(statistic(*(table[drawn] for table in tables))))
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return Interval(float(statistic(*tables)), float(low), float(high))
+
+
+def paired(first: ArrayLike, second: ArrayLike, clusters: ArrayLike | None = None, seed: int = 0) -> Interval:
+    """Return the mean of ``first - second`` over tasks that both did, with its 95 % bootstrap interval.
+
+    Overlapping intervals of two means say little about their difference: on the same tasks, compare task by task.
+    Parameters and errors are those of `resampled`.
+    """
+    difference = _numbers("first", first) - _numbers("second", second)
+    rows = _rows([difference], clusters)
+    sums = np.array([difference[row].sum() for row in rows])
+    counts = np.array([len(row) for row in rows])
+    drawn = np.random.default_rng(seed).integers(len(rows), size=(_DRAWS, len(rows)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(difference.mean()), float(low), float(high))
+
+
+def sign_flip(first: ArrayLike, second: ArrayLike, seed: int = 0) -> float:
+    """Return how often chance alone would part two paired columns as far: the p-value of a permutation test.
+
+    If neither is better, each task's difference is as likely to have the other sign (Fisher 1935). Two-sided.
+    """
+    difference = _numbers("first", first) - _numbers("second", second)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(_DRAWS, len(difference)))
+    as_far = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-12
+    return float((as_far.sum() + 1) / (_DRAWS + 1))
+
+
+def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
+    """Return which of several comparisons stand together, with a chance of `level` that any is false (Holm 1979)."""
+    p = _numbers("p_values", p_values)
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError(f"p_values must lie in [0, 1]; they were {p.tolist()}")
+    stands = [False] * len(p)
+    for rank, k in enumerate(np.argsort(p, kind="stable")):
+        if p[k] > level / (len(p) - rank):
+            break
+        stands[int(k)] = True
+    return stands
+
+
+def _numbers(name: str, values: ArrayLike) -> Floats:
+    array = np.asarray(values, float)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"{name} must hold one number a task; it has shape {array.shape}")
+    return array
+
+
+def _rows(tables: Sequence[NDArray[np.generic]], clusters: ArrayLike | None) -> list[NDArray[np.int64]]:
+    count = len(tables[0])
+    if not count or any(len(table) != count for table in tables):
+        raise ValueError(f"the columns have {[len(table) for table in tables]} rows: give one a task, and one at least")
+    if clusters is None:
+        return [np.array([k]) for k in range(count)]
+    labels = np.asarray(clusters)
+    if labels.shape != (count,):
+        raise ValueError(f"clusters has shape {labels.shape}: give one label for each of the {count} rows")
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]

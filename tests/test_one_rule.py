@@ -1,0 +1,75 @@
+"""One rule of four lines is audited, learnt, replayed and compared: the same object, unchanged."""
+
+import numpy as np
+import pytest
+
+from mechlib import Award, Beliefs, Recorded, audit, audit_sampled, learn, quadratic, replay, scoreboard
+
+GRID = [0.0, 0.25, 0.5, 0.75, 1.0]
+RNG = np.random.default_rng(0)
+BELIEFS = RNG.random((200, 3))
+HONEST = Recorded(BELIEFS, RNG.random((200, 3)) < BELIEFS, costs=RNG.uniform(0, 0.1, (200, 3)))
+
+
+def best_pays(reports, found):
+    """Pass on the highest report, and pay everybody a proper score."""
+    chosen = np.arange(np.shape(reports)[-1]) == np.argmax(reports, axis=-1)[..., None]
+    return Award(chosen.astype(float), quadratic(reports, found))
+
+
+def score_less_cost(reports, found, costs):
+    """Pass on the highest report, and pay everybody a proper score less what its answer cost."""
+    return Award(best_pays(reports, found).allocation, quadratic(reports, found) - costs)
+
+
+def plain_python(reports, found):
+    """The first rule, as somebody writes it who thinks of one task."""
+    best = max(range(len(reports)), key=lambda i: reports[i])
+    return Award([float(i == best) for i in range(len(reports))],
+                 [f - (r - f) ** 2 for r, f in zip(reports, found, strict=True)])
+
+
+RULES = [best_pays, score_less_cost, plain_python]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_it_is_audited(rule):
+    assert audit(rule, Beliefs(GRID, 3)).is_dsic
+    prized = audit(rule, Beliefs(GRID, 3, prize=0.3))
+    assert prized.sentence == (
+        "agent 0, believing 0, gains 0.2375 by reporting 0.25 when the others report (0, 0.25)")
+    assert audit_sampled(rule, Beliefs(GRID, 3, prize=0.3), 100).is_dsic is False
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_it_is_learnt(rule):
+    honest, boastful = (
+        learn(rule, Beliefs(GRID, 3, prize), who=[0], rounds=1000, lives=30).reports().mean(axis=0)
+        for prize in (0.0, 0.6))
+    assert np.abs(honest - GRID).max() < 0.15 and (boastful - honest)[1:4].min() > 0.05
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_it_is_replayed(rule):
+    played = replay(rule, HONEST)
+    expected = (HONEST.found * np.eye(3)[BELIEFS.argmax(axis=1)]).sum(axis=1)
+    assert np.array_equal(played.right, expected)
+    spent = HONEST.costs if rule is score_less_cost else 0.0
+    assert played.rewards == pytest.approx(quadratic(BELIEFS, HONEST.found) - spent)
+
+
+def test_it_stands_beside_others_on_the_scoreboard():
+    board = scoreboard({rule.__name__: rule for rule in RULES}, Beliefs(GRID, 3), HONEST, rounds=200, lives=10)
+    assert all(board.held(rule.__name__) for rule in RULES)
+    assert board.findings["best_pays"] == board.findings["plain_python"] or np.allclose(
+        [finding.value for finding in board.findings["best_pays"].values()],
+        [finding.value for finding in board.findings["plain_python"].values()])
+
+
+def test_costs_are_charged_only_by_the_rule_that_reads_them():
+    setting = Beliefs(GRID, 3, costs=[0.1, 0.2, 0.3])
+    assert audit(best_pays, setting).worst_utility == 0
+    assert audit(score_less_cost, setting).worst_utility == pytest.approx(-0.3)
+
+
+# Here belongs the fifth use: `mechlib.Coordinator` runs every one of RULES on agents that state BELIEFS.
