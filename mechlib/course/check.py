@@ -199,12 +199,12 @@ def _near_function(exercise: Exercise, answer: Any, names: Mapping[str, Any], ca
 
 
 def _audit(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
-    import mechlib
     from mechlib.attacks.audit import audit, audit_bayes
+    from mechlib.settings import Actions, Beliefs, Joint, Values
 
     if not callable(answer):
         return f"Give a mechanism, a function from reports to an outcome; {show(answer)} is not one."
-    known = {name: getattr(mechlib, name) for name in ("Values", "Beliefs", "Actions", "Joint")} | dict(names)
+    known = {"Values": Values, "Beliefs": Beliefs, "Actions": Actions, "Joint": Joint, **names}
     options = {name: python(str(source), known) for name, source in exercise.options.items()}
     setting = python(exercise.setting or exercise.types, known)
     judge = audit_bayes if "prior" in options else audit
