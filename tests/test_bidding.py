@@ -2,11 +2,23 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.course.bidding import FRAMINGS, GAMES, PRICE, VALUES, bidder, parse_bid, parse_choice, value_line
+from mechlib import first_price, second_price
+from mechlib.course.bidding import (
+    FRAMINGS,
+    GAMES,
+    PRICE,
+    VALUES,
+    bidder,
+    parse_bid,
+    parse_choice,
+    revenue_and_welfare,
+    value_line,
+)
 
 
 @given(st.integers(0, 10**6))
@@ -76,3 +88,32 @@ def test_an_unknown_game_or_framing_is_refused():
         bidder("m", "dutch")
     with pytest.raises(ValueError, match="one of plain, explained"):
         bidder("m", "second", "told")
+
+
+def test_every_auction_of_three_is_played():
+    values = np.array(VALUES, float)
+    played = revenue_and_welfare(second_price, np.array([values, values, values]))
+    a, b, c = 3, 20, 11
+    assert played.paid[a, b, c] == VALUES[c]
+    assert played.worth[a, b, c] == played.most[a, b, c] == VALUES[b]
+    assert played.lost == pytest.approx((0, 0, 0))
+    echoes = revenue_and_welfare(first_price, np.array([values, values, values]))
+    more = echoes.less(played)
+    assert more.mean == pytest.approx(echoes.revenue - played.revenue)
+    assert 0 < more.low < more.mean < more.high
+
+
+def test_a_reply_without_a_bid_cannot_win_and_pays_nothing():
+    values = np.array(VALUES, float)
+    silent = np.full(len(VALUES), math.nan)
+    played = revenue_and_welfare(first_price, np.array([silent, values, values]))
+    assert played.worth[-1, 3, 5] == played.paid[-1, 3, 5] == VALUES[5]
+    assert played.lost.low > 0
+    nobody = revenue_and_welfare(first_price, np.array([silent] * 3))
+    assert nobody.revenue == 0
+    assert nobody.lost == pytest.approx((1, 1, 1))
+
+
+def test_bids_are_one_row_a_bidder():
+    with pytest.raises(ValueError, match="one row a bidder"):
+        revenue_and_welfare(first_price, np.zeros((2, len(VALUES))))

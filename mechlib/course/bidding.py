@@ -15,11 +15,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import anthropic
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mechlib.agents.roster import Agent
+from mechlib.course.statistics import Interval
+from mechlib.mechanism import Floats, Rule, checked
 
 #: The forty values that the models bid for, evenly spread over the credits from 1 to 99.
 VALUES: tuple[int, ...] = tuple(int(v) for v in np.round(np.linspace(1, 99, 40)))
@@ -118,3 +122,62 @@ def parse_choice(text: str, yes: str, no: str) -> float:
     """Return 1.0 if a reply names `yes` first, 0.0 if `no`, and NaN if neither."""
     found = re.search(rf"\b({yes}|{no})\b", text, re.IGNORECASE)
     return math.nan if not found else float(found.group(1).casefold() == yes.casefold())
+
+
+@dataclass(frozen=True)
+class Played:
+    """All auctions of three bidders whose values are each drawn from `VALUES`, (k, k, k): an axis a seat.
+
+    Attributes
+    ----------
+    paid : array (k, k, k)
+        What the seller collects.
+    worth, most : array (k, k, k)
+        What the item is worth to whom it went, 0 where nobody won; and the highest value there.
+    """
+
+    paid: Floats
+    worth: Floats
+    most: Floats
+
+    @property
+    def revenue(self) -> float:
+        """What the seller collects on average."""
+        return float(self.paid.mean())
+
+    def less(self, other: Played) -> Interval:
+        """Return how much more is collected than in other auctions of the same values, and a 95 % interval."""
+        return _interval(self.paid.mean() - other.paid.mean(), _resampled(self.paid) - _resampled(other.paid))
+
+    @property
+    def lost(self) -> Interval:
+        """The share of the possible welfare that is lost, and a 95 % interval."""
+        return _interval(1 - self.worth.mean() / self.most.mean(), 1 - _resampled(self.worth) / _resampled(self.most))
+
+
+def revenue_and_welfare(rule: Rule, bids: ArrayLike) -> Played:
+    """Play every auction of three bidders with the bids (3, k) that they make at the k values of `VALUES`.
+
+    NaN is a reply without a bid: it cannot win, and pays nothing. `rule(bids, reserve)` returns an `Outcome`.
+    """
+    rows = checked("bids", bids, ndim=2, missing=True)
+    k = len(VALUES)
+    if rows.shape != (3, k):
+        raise ValueError(f"bids has shape {rows.shape}: give one row a bidder and one bid a value, (3, {k})")
+    offers = np.stack(np.meshgrid(*np.nan_to_num(rows), indexing="ij"), axis=-1)
+    values = np.stack(np.meshgrid(*[np.array(VALUES, float)] * 3, indexing="ij"), axis=-1)
+    won, paid = rule(offers, reserve=0.5)  # less than half a credit is no bid
+    return Played(paid.sum(axis=-1), (won * values).sum(axis=-1), values.max(axis=-1))
+
+
+def _resampled(cube: Floats, draws: int = 500) -> Floats:
+    """Return the mean over auctions when the values are drawn again, (draws,): one draw of values for all seats."""
+    k = len(cube)
+    weights = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), draws) / k
+    first = np.tensordot(weights, cube, 1)  # the mean over the first seat's values, (draws, k, k)
+    return np.asarray(((first @ weights[:, :, None])[..., 0] * weights).sum(axis=1))
+
+
+def _interval(mean: float, draws: Floats) -> Interval:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(float(mean), float(low), float(high))
