@@ -49,10 +49,10 @@ def budget() -> None:
         total, count = total + values[k], count + 1
     share = min(purse / total, costs[order[count]] / values[order[count]])
     assert set(order[:count]) == set(np.flatnonzero(hired.allocation))
-    np.testing.assert_allclose(hired.payments[order[:count]], values[order[:count]] * share, atol=1e-9)
-    assert hired.payments.sum() <= purse + 1e-6
+    np.testing.assert_allclose(hired.rewards[order[:count]], values[order[:count]] * share, atol=1e-9)
+    assert hired.rewards.sum() <= purse + 1e-6
     report("budget_feasible", "1,000,000 agents, a budget that hires a part of them",
-           f"the {count} hired and their payments equal the rule as a plain loop, and the budget holds",
+           f"the {count} hired and their rewards equal the rule as a plain loop, and the budget holds",
            {"ours": ours, "one sort": sort}, [Ratio("ours / one sort", ours / sort)])
 
 

@@ -1,4 +1,4 @@
-"""All VCG payments of a path from two searches, against one search for each edge of the path."""
+"""All VCG rewards of a path from two searches, against one search for each edge of the path."""
 
 import networkx as nx
 import numpy as np
@@ -46,7 +46,7 @@ def main() -> None:
     slow, without = best_of(lambda: [search_without(k) for k in sample], times=1)
     total = costs[bought.edges].sum()
     pivots = np.array(without) - total + costs[bought.edges][sample]
-    np.testing.assert_allclose(bought.payments[sample], pivots, atol=1e-9)
+    np.testing.assert_allclose(bought.rewards[bought.edges][sample], pivots, atol=1e-9)
     slow *= len(bought.edges) / SAMPLE
 
     side = 224
@@ -65,10 +65,11 @@ def main() -> None:
 
     peer, lengths = best_of(lambda: [peer_without(k) for k in some], times=1)
     total = costs[small.edges].sum()
-    np.testing.assert_allclose(small.payments[some], np.array(lengths) - total + costs[small.edges][some], atol=1e-9)
+    pivots = np.array(lengths) - total + costs[small.edges][some]
+    np.testing.assert_allclose(small.rewards[small.edges][some], pivots, atol=1e-9)
     peer *= len(small.edges) / len(some)
     report("vcg_path", "a grid of 1,001,112 edges; 99,904 for networkx",
-           f"payments of {SAMPLE} edges of {len(bought.edges)} and of 5 of {len(small.edges)} equal a search without "
+           f"rewards of {SAMPLE} edges of {len(bought.edges)} and of 5 of {len(small.edges)} equal a search without "
            "each to 1e-9; the naive times are those, scaled to all edges of the path",
            {"ours": ours, "a Dijkstra a path edge (scaled)": slow, "one Dijkstra": one,
             "ours, 99,904 edges": quick, "networkx, 99,904 edges (scaled)": peer},

@@ -47,9 +47,20 @@ class Award(NamedTuple):
 
 
 def transfers(result: Any) -> Floats:
-    """Return what each agent receives, (..., n): its reward, or minus its payment.
+    """Return what each agent receives: its reward, or minus its payment.
 
-    A TypeError is raised for what has neither `payments` nor `rewards`.
+    Parameters
+    ----------
+    result : Outcome, Award or whatever else has `payments` or `rewards`
+
+    Returns
+    -------
+    array (..., n)
+
+    Raises
+    ------
+    TypeError
+        If it has neither.
     """
     if hasattr(result, "rewards"):
         return np.asarray(result.rewards, float)
@@ -59,21 +70,58 @@ def transfers(result: Any) -> Floats:
 
 
 def utility(types: ArrayLike, result: Outcome | Award) -> Floats:
-    """Return each agent's quasi-linear utility, (..., n): what the allocation is worth to it, and its transfer.
+    """Return each agent's quasi-linear utility: what the allocation is worth to it, and its transfer.
 
-    `types` (..., n) are values of one unit under an `Outcome`, costs of one unit under an `Award`, and broadcast
-    against it. A ValueError is raised if they are NaN or infinite, or for another number of agents.
+    Parameters
+    ----------
+    types : array_like (..., n)
+        What one unit is worth under an `Outcome`, what it costs under an `Award`; broadcast against the result.
+    result : Outcome or Award
+
+    Returns
+    -------
+    array (..., n)
+
+    Raises
+    ------
+    ValueError
+        If a type is NaN or infinite, or the result is for another number of agents.
     """
     return np.asarray(_worth(types, result) + transfers(result), float)
 
 
 def welfare(types: ArrayLike, result: Outcome | Award) -> Floats:
-    """Return the sum of what the allocation is worth to the agents, shape (...): transfers cancel."""
+    """Return the sum of what the allocation is worth to the agents: transfers cancel.
+
+    Parameters
+    ----------
+    types, result
+        As in `utility`.
+
+    Returns
+    -------
+    array (...)
+
+    Raises
+    ------
+    ValueError
+        As in `utility`.
+    """
     return np.asarray(_worth(types, result).sum(axis=-1), float)
 
 
 def revenue(result: Any) -> Floats:
-    """Return what the designer collects, shape (...): negative where more is paid to the agents than by them."""
+    """Return what the designer collects: negative where more is paid to the agents than by them.
+
+    Parameters
+    ----------
+    result
+        As in `transfers`.
+
+    Returns
+    -------
+    array (...)
+    """
     return np.asarray(0.0 - transfers(result).sum(axis=-1), float)
 
 
@@ -87,7 +135,10 @@ def _worth(types: ArrayLike, result: Outcome | Award) -> Floats:
 def arguments(rule: Rule) -> int:
     """Return how many of (reports, found, costs) a rule asks for: its positional parameters without a default.
 
-    A ValueError is raised if there are none, or more than three.
+    Raises
+    ------
+    ValueError
+        If there are none, or more than three.
     """
     try:
         parameters = inspect.signature(rule).parameters.values()

@@ -64,6 +64,14 @@ def test_a_bid_at_the_reserve_wins() -> None:
 def test_everybody_pays_in_an_all_pay_auction() -> None:
     np.testing.assert_array_equal(all_pay([1, 5, 5]).payments, [1, 5, 5])
     np.testing.assert_array_equal(all_pay([1, 5, 5]).allocation, [0, 1, 0])
+    np.testing.assert_array_equal(all_pay([0.5, 0]).allocation, [1, 0])  # there is no reserve
+    np.testing.assert_array_equal(all_pay([0, 0]).allocation, [1, 0])
+
+
+def test_a_result_does_not_share_memory_with_the_bids() -> None:
+    bids = np.array([1.0, 5.0])
+    for rule in RULES:
+        assert not any(np.shares_memory(part, bids) for part in rule(bids))
 
 
 def test_posted_price_serves_all_takers() -> None:
@@ -142,6 +150,8 @@ def test_bad_settings_are_named() -> None:
         first_price([1, 2], reserve=-1)
     with pytest.raises(ValueError, match="price has shape"):
         posted_price([1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="price must be an array of real numbers"):
+        posted_price([1, 2], ["a", "b"])
     with pytest.raises(ValueError, match=r"price.*infinite"):
         posted_price([1, 2], np.inf)
     assert counted("units", np.int64(3)) == 3  # type: ignore[arg-type]

@@ -84,6 +84,7 @@ def test_a_harsh_grader_does_not_decide_by_whom_it_marks():
 
 def test_an_answer_that_nobody_marked_comes_last_but_before_nobody():
     assert best_mark([0.9, 0.2, 0.3], [[nan, 0.0, 1.0]]).tolist() == [0, 0, 1]
+    assert best_mark([0.9, 0.2, nan], [[nan, 0.0, 1.0]]).tolist() == [0, 1, 0]  # it has less than its grader's mean
     assert best_mark([0.9, nan, nan], [[nan, 0.0, 1.0]]).tolist() == [1, 0, 0]
     assert best_mark([0.9, 0.1], [[nan, nan]]).tolist() == [0.5, 0.5]
 

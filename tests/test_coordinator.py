@@ -64,20 +64,31 @@ def lottery(reports: Any, found: Any) -> Award:
 Reply = Callable[[str, str], Any]
 
 
-def fake(reply: Reply, tokens: dict[str, int] | None = None) -> anthropic.AsyncAnthropic:
+class Instant:
+    """What stands for the SDK: it answers at once with `reply(model, last prompt)`, and keeps what was asked."""
+
+    def __init__(self, reply: Reply, tokens: dict[str, int] | None = None) -> None:
+        self.reply, self.tokens, self.messages = reply, tokens or {}, self
+        self.asked: list[dict[str, Any]] = []
+
+    async def create(self, **request: Any) -> anthropic.types.Message:
+        self.asked.append(request)
+        said = self.reply(request["model"], request["messages"][-1]["content"])
+        said = await said if asyncio.iscoroutine(said) else said
+        return message(said, request["model"], self.tokens.get(request["model"], 2))
+
+
+def fake(reply: Reply) -> anthropic.AsyncAnthropic:
     """The real SDK over a transport that answers with `reply(model, last prompt)`: text, a status, or an exception."""
 
     async def handle(request: httpx2.Request) -> httpx2.Response:
         body = json.loads(request.content)
         said = reply(body["model"], body["messages"][-1]["content"])
-        if asyncio.iscoroutine(said):
-            said = await said
         if isinstance(said, int):
             return httpx2.Response(said, json={"type": "error", "error": {"type": "x", "message": "no"}})
         if isinstance(said, Exception):
             raise said
-        content = message(said, body["model"], (tokens or {}).get(body["model"], 2))
-        return httpx2.Response(200, json=content.model_dump())
+        return httpx2.Response(200, json=message(said, body["model"]).model_dump())
 
     http = anthropic.DefaultAsyncHttpxClient(transport=httpx2.MockTransport(handle))
     return anthropic.AsyncAnthropic(api_key="none", http_client=http, max_retries=0)
@@ -100,8 +111,8 @@ GOOD = {"a": "ANSWER: 2\nCONFIDENCE: 0.9", "b": "ANSWER: 3\nCONFIDENCE: 0.6", "c
 
 
 def coordinator(reply: Reply, rule: Any = proper, **options: Any) -> Coordinator:
-    options = {"budget": 3000, "judge": JUDGE} | options
-    return Coordinator(AGENTS, rule, client=fake(reply), **options)
+    options = {"budget": 3000, "judge": JUDGE, "client": Instant(reply)} | options
+    return Coordinator(AGENTS, rule, **options)
 
 
 def play(desk: Coordinator, task: Task = TASK) -> Round:
@@ -202,12 +213,14 @@ def test_a_rule_may_read_the_judge_s_mark_and_the_cost_of_an_answer() -> None:
     texts = {**GOOD, "c": "ANSWER: 4\nCONFIDENCE: 0.7"}
     table = {("e", "2"): 0.8, ("e", "3"): 0.6, ("e", "4"): 0.75}
     tokens = {"model-a": 40, "model-b": 5, "model-c": 10}
-    desk = coordinator(marking(table, texts), quality_less_cost, settle="marks", grading_share=0.0)
-    desk.client = fake(marking(table, texts), tokens=tokens)
+    models = Instant(marking(table, texts), tokens)
+    desk = coordinator(models.reply, quality_less_cost, client=models, settle="marks", grading_share=0.0)
     done = play(desk)
     assert list(done.costs) == [55, 20, 25] and done.answer == "4"
     np.testing.assert_allclose(done.rewards, [0.8 - 0.55, 0.6 - 0.2, 0.75 - 0.25])
     assert desk.scale == 1000  # the best there is: right, for nothing
+    repays = lambda reports, found, costs: Award(highest(reports), np.minimum(costs, 500) * found)  # noqa: E731
+    assert coordinator(says(GOOD), repays, grading_share=0.0).scale == 2
     with pytest.raises(ValueError, match="grow with the costs"):
         coordinator(says(GOOD), lambda reports, found, costs: Award(highest(reports), costs * found))
     with pytest.raises(ValueError, match="grow with the costs"):
@@ -252,6 +265,12 @@ def test_answers_are_drawn_by_their_chances_and_what_is_left_passes_nothing_on(c
     assert all(share == 0 for share, chance in zip(shares, chances, strict=False) if chance == 0)
 
 
+@pytest.mark.parametrize(("point", "drawn"), [(0.0, 1), (0.249, 1), (0.25, 2), (0.749, 2), (0.75, None)])
+def test_what_has_no_chance_is_not_drawn_at_the_edges_either(point: float, drawn: int | None) -> None:
+    rng: Any = SimpleNamespace(random=lambda: point)
+    assert draw(np.array([0.0, 0.25, 0.5]), rng) == drawn
+
+
 def test_a_certain_choice_takes_no_draw() -> None:
     rng, untouched = np.random.default_rng(1), np.random.default_rng(1)
     assert draw(np.array([0.0, 1.0, 0.0]), rng) == 1 and rng.random() == untouched.random()
@@ -260,7 +279,7 @@ def test_a_certain_choice_takes_no_draw() -> None:
 def test_silence_and_faults_have_no_answer_to_pass_on() -> None:
     always_b = lambda reports: Award(np.array([0.0, 1.0, 0.0]), np.zeros(3))  # noqa: E731
     assert play(coordinator(says(GOOD), always_b)).answer == "3"
-    for said in ("ANSWER: I do not know\nCONFIDENCE: 0", "what?", 500):
+    for said in ("ANSWER: I do not know\nCONFIDENCE: 0", "what?", "REFUSE"):
         done = play(coordinator(says({**GOOD, "b": said}), always_b))
         assert done.chosen is None and done.answer is None and not done.chances.any()
         assert np.isnan(done.reports[1]) and np.isfinite(done.reports[[0, 2]]).all()
@@ -280,6 +299,11 @@ def test_a_choice_of_one_s_own_replaces_the_rule_s_and_sees_every_grader_s_marks
     np.testing.assert_array_equal(reports, [0.9, 0.6, 0.7])
     np.testing.assert_allclose(marks, [[np.nan, 0, 0.9], [0.6, np.nan, 0.6], [0.8, 0.4, np.nan]])
     assert done.chosen == 1 and list(done.chances) == [0, 1, 0]
+
+
+def test_with_a_choice_of_one_s_own_the_rule_only_pays() -> None:
+    pays = lambda reports, found: Award(np.full(np.shape(reports), 7.0), quadratic(reports, found))  # noqa: E731
+    assert play(coordinator(says(GOOD), pays, choose=lambda reports, marks: [0, 1, 0])).answer == "3"
 
 
 def from_the_other_group(reports: Any, marks: Any) -> Any:
@@ -307,6 +331,9 @@ def test_with_peers_the_team_s_marks_come_first_in_its_own_order() -> None:
         done = play(desk)
         teams.add(done.team)
         assert done.graders[:2] == done.team and len(done.graders) == 3
+        assert len(desk.ledger.marks(done.id)) == 4
+        for row in desk.ledger.marks(done.id):
+            assert row.mark == done.marks[done.graders.index(row.grader), done.team.index(row.agent)]
         for g, grader in enumerate(done.graders):
             for j, agent in enumerate(done.team):
                 said = table[grader, answers[agent][8]]
@@ -361,7 +388,7 @@ def relative(confidence: Any, found: Any) -> Any:
 )  # fmt: skip
 def test_a_team_of_any_size_is_bounded_at_its_ends(score: Any, agents: int, best: float) -> None:
     team = [Agent(f"agent {i}", "m") for i in range(agents)]
-    desk = Coordinator(team, mechanism(score), budget=1200, client=fake(says(GOOD)))
+    desk = Coordinator(team, mechanism(score), budget=1200, client=Instant(says(GOOD)))
     assert desk.terms.best == pytest.approx(best) and desk.scale == pytest.approx(1200 / agents / best)
 
 
@@ -388,9 +415,9 @@ def test_graders_are_paid_for_predicting_the_truth() -> None:
         right = "<answer>2<" in prompt
         return {"a": "SCORE: 1" if right else "SCORE: 0", "b": "SCORE: 0.5", "c": "no mark"}[model[-1]]
 
-    desk = coordinator(reply, graders="peers", budget=3000, grading_share=0.1)
+    desk = coordinator(reply, graders="peers", budget=3001, grading_share=0.1)
     done = play(desk)
-    assert done.fees == {"a": 50, "b": 75, "c": 0}  # of 100 each: a errs on one of two, b is half sure
+    assert done.fees == {"a": 50, "b": 75, "c": 0}  # of 100.03 each, rounded down: a errs on one of two, b is half sure
     paid = [(row.agent, row.amount) for row in desk.ledger.payments(done.id) if row.reason == "grading"]
     assert paid == [*done.fees.items()]
     assert play(coordinator(reply, graders="peers", grading_share=0.0)).fees == {}
@@ -402,7 +429,7 @@ def test_graders_are_paid_for_predicting_the_truth() -> None:
 def test_an_agent_never_marks_its_own_answer_and_no_name_reaches_a_grader() -> None:
     agents = [Agent("Ada Lovelace", "model-a"), Agent("Bob Hope", "model-b"), Agent("Cid Campeador", "model-c")]
     reply, asked = listened(says(GOOD))
-    done = play(Coordinator(agents, best_marked, client=fake(reply), judge=JUDGE, graders="peers"))
+    done = play(Coordinator(agents, best_marked, client=Instant(reply), judge=JUDGE, graders="peers"))
     assert np.isnan(np.diag(done.marks)).all() and np.isfinite(done.marks).sum() == 6
     graded = [prompt for _, prompt in asked if "<answer>" in prompt]
     assert sorted(graded) == [grading_prompt(TASK.prompt, answer) for answer in "222233"]
@@ -420,21 +447,11 @@ def test_marks_are_asked_for_in_no_order_that_tells_whose_answer_it_is() -> None
 
 
 def test_peers_mark_by_their_own_models_under_the_judge_s_persona() -> None:
-    asked = []
-
-    class Model:
-        async def create(self, **request: Any) -> anthropic.types.Message:
-            asked.append(request)
-            text = "SCORE: 0.5" if "<answer>" in request["messages"][-1]["content"] else GOOD[request["model"][-1]]
-            return message(text, request["model"])
-
     judge = Agent("validator", "model-judge", system="You grade.", examples=(("q", "SCORE: 1"),), max_tokens=9)
     for graders, models in (("peers", {"model-a", "model-b", "model-c"}), ("validator", {"model-judge"})):
-        asked.clear()
-        desk = coordinator(says(GOOD), judge=judge, graders=graders)
-        desk.client = SimpleNamespace(messages=Model())
-        play(desk)
-        graded = [request for request in asked if "<answer>" in request["messages"][-1]["content"]]
+        client = Instant(says(GOOD))
+        play(coordinator(client.reply, client=client, judge=judge, graders=graders))
+        graded = [request for request in client.asked if "<answer>" in request["messages"][-1]["content"]]
         assert {request["model"] for request in graded} == models
         assert all(request["system"] == "You grade." and request["max_tokens"] == 9 for request in graded)
         assert all(request["messages"][0]["content"] == "q" for request in graded)
@@ -487,7 +504,8 @@ def test_a_task_without_a_key_needs_marks_and_gets_them() -> None:
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_fault_is_recorded_as_what_it_was_and_the_round_goes_on(said: Any, status: str) -> None:
-    desk = coordinator(says({**GOOD, "b": said}), mechanism(abstain_pays(quadratic, 0.25)))
+    reply = says({**GOOD, "b": said})
+    desk = coordinator(reply, mechanism(abstain_pays(quadratic, 0.25)), client=fake(reply))
     done = play(desk)
     assert done.submissions[1].status == status and done.answer == "2"
     assert done.rewards[1] == (0.25 if status == "abstained" else 0.0) and np.isnan(done.found[1])
@@ -617,6 +635,12 @@ def test_a_strategy_s_report_is_written_down_and_one_that_is_no_chance_is_a_faul
     assert [row.confidence for row in desk.ledger.submissions(done.id)] == [0.25, None, None]
 
 
+def test_a_report_makes_no_answer_of_a_fault() -> None:
+    desk = coordinator(says({**GOOD, "a": "what?"}), strategies={"a": lambda s: replace(s, confidence=1.0)})
+    done = play(desk)
+    assert np.isnan(done.reports[0]) and done.rewards[0] == 0 and done.chosen == 2 and np.isnan(done.marks[:, 0]).all()
+
+
 # What is refused
 
 
@@ -672,7 +696,7 @@ def unbounded(reports: Any, found: Any) -> Award:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_wrong_set_up_is_refused_before_any_call(options: dict[str, Any], message: str) -> None:
     reply, asked = listened(says(GOOD))
-    full: dict[str, Any] = {"agents": AGENTS, "rule": proper, "judge": JUDGE, "client": fake(reply)}
+    full: dict[str, Any] = {"agents": AGENTS, "rule": proper, "judge": JUDGE, "client": Instant(reply)}
     with pytest.raises(ValueError, match=f"(?s){message}"):
         Coordinator(**{**full, **options})
     assert not asked
@@ -682,11 +706,11 @@ def test_a_wrong_set_up_is_refused_before_any_call(options: dict[str, Any], mess
 @pytest.mark.parametrize("agents", [AGENTS, AGENTS[:2], AGENTS[:1]])
 def test_a_bare_scoring_rule_is_shown_the_two_lines_that_make_it_a_mechanism(score: Any, agents: Any) -> None:
     with pytest.raises(ValueError, match="is a scoring rule") as refused:
-        Coordinator(agents, score, client=fake(says(GOOD)))
+        Coordinator(agents, score, client=Instant(says(GOOD)))
     lines = str(refused.value).splitlines()[-2:]
     scope: dict[str, Any] = {"Award": Award, "highest": highest, score.__name__: score}
     exec("\n".join(line.removeprefix("    ") for line in lines), scope)
-    assert Coordinator(agents, scope["rule"], client=fake(says(GOOD))).terms.best == pytest.approx(1)
+    assert Coordinator(agents, scope["rule"], client=Instant(says(GOOD))).terms.best == pytest.approx(1)
 
 
 def test_an_option_that_does_not_exist_is_refused_by_its_name() -> None:
@@ -695,6 +719,19 @@ def test_an_option_that_does_not_exist_is_refused_by_its_name() -> None:
 
 
 # What survives
+
+
+def test_a_round_is_settled_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = coordinator(says(GOOD))
+
+    def fails(number: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(desk.ledger, "close", fails)
+    with pytest.raises(OSError, match="no space"):
+        play(desk)
+    assert desk.ledger.payments(1) == desk.ledger.rewards(1) == [] and len(desk.ledger.submissions(1)) == 3
+    assert not desk.ledger.rounds()[0].closed and desk.ledger.balance("a") == 0
 
 
 def test_a_cancelled_run_keeps_what_was_handed_in() -> None:
@@ -729,18 +766,12 @@ def test_ten_thousand_fuzzed_replies_are_all_accounted_for() -> None:
               " " * 5]  # fmt: skip
     asked = 0
 
-    class Model:  # what the SDK returns, without its way over HTTP
-        async def create(self, model: str, **request: Any) -> anthropic.types.Message:
-            nonlocal asked
-            asked += 1
-            text = "".join(rng.choice(pieces) for _ in range(rng.randrange(12)))
-            usage = anthropic.types.Usage(input_tokens=1, output_tokens=1)
-            block = anthropic.types.TextBlock(text=text, type="text")
-            return anthropic.types.Message(id="m", type="message", role="assistant", model=model, content=[block],
-                                           stop_reason="end_turn", stop_sequence=None, usage=usage)  # fmt: skip
+    def reply(model: str, prompt: str) -> str:
+        nonlocal asked
+        asked += 1
+        return "".join(rng.choice(pieces) for _ in range(rng.randrange(12)))
 
-    desk = coordinator(says(GOOD), mechanism(abstain_pays(quadratic, 0.1)))
-    desk.client = SimpleNamespace(messages=Model())
+    desk = coordinator(reply, mechanism(abstain_pays(quadratic, 0.1)))
 
     async def work() -> None:
         number = 0

@@ -89,6 +89,13 @@ def test_a_null_player_gets_nothing(game: tuple[int, np.ndarray]) -> None:
     assert difference_rewards(with_null, n + 1)[-1] == 0.0
 
 
+def test_what_there_is_without_anybody_drowns_nobody() -> None:
+    for start in (1e12, -1e15):
+        game = start + coalitions(3)[:, 0]
+        for v in (game, lambda c, game=game: game[c @ [1, 2, 4]]):
+            np.testing.assert_allclose(shapley(v, 3), [1, 0, 0], rtol=0, atol=1e-15)
+
+
 def test_a_table_and_a_function_give_the_same_values_across_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     v = np.random.default_rng(0).normal(size=1 << 9)
     weights = 1 << np.arange(9)
@@ -119,6 +126,11 @@ def test_sampled_values_lie_within_their_standard_errors() -> None:
     repeats = np.array([shapley_sampled(v, 8, 50, np.random.default_rng(s)).values for s in range(300)])
     stated = np.mean([shapley_sampled(v, 8, 50, np.random.default_rng(s)).errors for s in range(300)], axis=0)
     np.testing.assert_allclose(repeats.std(axis=0), stated, rtol=0.15)
+
+
+def test_the_standard_error_of_two_orders_is_half_their_distance() -> None:
+    errors = [shapley_sampled(substitutes, 2, 2, np.random.default_rng(s)).errors for s in range(20)]
+    np.testing.assert_allclose(np.unique(errors), [0, 0.5])  # the first to come brings everything
 
 
 def test_sampling_an_additive_game_has_no_error() -> None:
@@ -171,6 +183,8 @@ def test_proportional_split_follows_what_is_counted() -> None:
         (lambda: shapley_sampled([0.0, 1.0], 1, 1, np.random.default_rng(0)), "at least 2"),
         (lambda: difference_rewards([0.0], 2), "v has shape"),
         (lambda: equal_split(1.0, 0), "n is 0"),
+        (lambda: equal_split(1.0, 41), "n is 41"),
+        (lambda: proportional_split(1.0, [-0.5, 2.0]), "non-negative"),
         (lambda: proportional_split(1.0, [-1.0, 2.0]), "non-negative"),
     ],
 )

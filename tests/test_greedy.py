@@ -65,6 +65,14 @@ def test_greedy_prefers_many_small_bundles_and_charges_critical_values() -> None
     np.testing.assert_allclose(sold.payments, [0, np.sqrt(2), 0])
 
 
+def test_ties_go_to_the_lowest_agent_at_its_whole_value_and_not_a_rounding_more() -> None:
+    bundle = frozenset("abc")
+    for value in np.random.default_rng(0).random(200).tolist():
+        sold = greedy_bundles([(0, bundle, value), (1, bundle, value)], "abc")
+        assert sold.bundles == (bundle, frozenset())
+        assert sold.payments[0] == pytest.approx(value) and sold.payments[0] <= value
+
+
 def test_clarke_payments_on_a_greedy_choice_reward_a_lie() -> None:
     """The greedy optimum is not an optimum, so what the others lose is not what is charged."""
 

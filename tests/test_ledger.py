@@ -55,6 +55,7 @@ def test_writes_are_on_disk_when_they_return(tmp_path):
     with Ledger(tmp_path / "book.db") as ledger:
         assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert ledger._db.execute("PRAGMA foreign_keys").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +126,40 @@ def test_a_transaction_is_all_or_nothing(ledger):
     assert ledger.trail("other") == []
 
 
+def test_what_is_refused_inside_a_transaction_is_undone_alone(ledger):
+    number = ledger.begin("task", 10)
+    with ledger.transaction():
+        ledger.pay(number, "ada", 6)
+        for amount in (6, 5):
+            with pytest.raises(LedgerError, match="above its budget"):
+                ledger.pay(number, "bob", amount)
+        ledger.pay(number, "bob", 4)
+    assert ledger.payments(number) == [("ada", 6, ""), ("bob", 4, "")]
+    with pytest.raises(KeyError), ledger.transaction():
+        ledger.note("first")
+        with ledger.transaction():
+            ledger.note("second")
+        raise KeyError
+    assert ledger.trail() == []
+
+
+def test_a_transaction_keeps_other_writers_out_from_its_beginning(tmp_path):
+    with Ledger(tmp_path / "book.db") as ledger:
+        other = sqlite3.connect(tmp_path / "book.db", timeout=0, isolation_level=None)
+        with ledger.transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
 def test_reputation_is_a_discounted_mean_so_more_work_at_the_same_quality_gains_nothing(ledger):
     for i in range(30):
         number = ledger.begin(f"task {i}")
         ledger.reward(number, "busy", 0.5)
         if i % 10 == 0:
             ledger.reward(number, "idle", 0.5)
-    assert ledger.reputations() == {"busy": pytest.approx(0.5), "idle": pytest.approx(0.5)}
+    ledger.reward(number, "also", 0.5)
+    assert list(ledger.reputations().items()) == [(name, pytest.approx(0.5)) for name in ("also", "busy", "idle")]
 
 
 def test_reputation_forgets_at_the_discount_rate(ledger):
@@ -140,6 +168,12 @@ def test_reputation_forgets_at_the_discount_rate(ledger):
     assert ledger.reputation("ada", discount=0.5) == pytest.approx(0.5 / 1.5)
     assert ledger.reputation("ada", discount=1) == pytest.approx(0.5)
     assert ledger.reputations(["new", "ada"], discount=1, default=0.3) == {"new": 0.3, "ada": 0.5}
+
+
+def test_reputation_forgets_no_more_than_rounding(ledger):
+    for value in (1.0, *[0.0] * 20):
+        ledger.reward(ledger.begin("task"), "ada", value)
+    assert ledger.reputation("ada", discount=0.5) == pytest.approx(0.5**20 / sum(0.5**k for k in range(21)), rel=1e-9)
 
 
 def test_reputation_is_of_rewards_or_of_what_was_found(ledger):

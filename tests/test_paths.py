@@ -6,7 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from mechlib.attacks.audit import audit
 from mechlib.rules.paths import vcg_path
+from mechlib.settings import Values
 
 EDGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=22)
 
@@ -93,12 +95,28 @@ def test_the_next_parallel_edge_sets_the_price_and_ties_go_to_the_lowest_index()
     np.testing.assert_array_equal(bought.rewards, [0, 4, 0])
 
 
+def test_nobody_is_paid_less_than_its_cost_not_even_by_rounding() -> None:
+    steps = np.array([(k, k + 1) for k in range(300)])
+    costs = np.random.default_rng(0).random(300)
+    bought = vcg_path(np.repeat(steps, 2, axis=0), np.repeat(costs, 2), 0, 300)
+    np.testing.assert_array_equal(bought.edges, np.arange(0, 600, 2))
+    assert (bought.rewards[bought.edges] >= costs).all()
+
+
 def test_direction_matters() -> None:
     edges, costs = [(0, 1), (1, 2), (2, 0)], [1, 1, 3]
     assert vcg_path(edges, costs, 0, 2).rewards.sum() == 4
     np.testing.assert_array_equal(vcg_path(edges, costs, 0, 2, directed=True).rewards, [np.inf, np.inf, 0])
     with pytest.raises(ValueError, match="no path"):
         vcg_path([(1, 0)], [1], 0, 1, directed=True)
+
+
+def test_a_path_costs_who_is_on_it_and_goes_into_the_audit_as_it_stands() -> None:
+    edges = [(0, 1), (1, 2), (0, 2), (0, 2)]
+    bought = vcg_path(edges, [1, 1, 3, 4], 0, 2)
+    assert [bought.worth(edge, 2.5) for edge in range(4)] == [-2.5, -2.5, 0, 0]
+    found = audit(lambda costs: vcg_path(edges, costs, 0, 2), Values([0, 1, 3], 4))
+    assert found.is_dsic and found.is_ir
 
 
 def test_truth_is_dominant_for_an_edge() -> None:

@@ -1,5 +1,7 @@
 """Peer prediction and impartial selection: the theory's claims, its oracles, and the definitions as plain loops."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,8 +123,25 @@ def naive_correlated_agreement(reports: np.ndarray, s: np.ndarray) -> np.ndarray
 @settings(max_examples=60, deadline=None)
 @given(REPORTS)
 def test_correlated_agreement_is_the_papers_double_loop(reports: np.ndarray) -> None:
-    signature = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.5, 0.0, 0.25]])
+    signature = np.array([[1.0, 0.0, 0.5], [0.25, 1.0, 0.0], [0.0, 0.75, 0.25]])
     ours = correlated_agreement(reports, choices=3, signature=signature)
+    np.testing.assert_allclose(ours, naive_correlated_agreement(reports, signature), atol=1e-12)
+    all_peers = np.ones((len(reports), len(reports)))  # an agent is no peer of itself, whatever the diagonal says
+    np.testing.assert_allclose(
+        correlated_agreement(reports, all_peers, choices=3, signature=signature), ours, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(REPORTS)
+def test_a_learnt_signature_is_what_goes_together_more_often_than_by_chance(reports: np.ndarray) -> None:
+    same, cross = np.zeros((3, 3)), np.zeros((3, 3))
+    n, tasks = reports.shape
+    for i, j in itertools.permutations(range(n), 2):
+        for t, u in itertools.product(range(tasks), repeat=2):
+            if reports[i, t] >= 0 and reports[j, u] >= 0:
+                (same if t == u else cross)[reports[i, t], reports[j, u]] += 1
+    signature = (same * cross.sum() > cross * same.sum()).astype(float)
+    ours = correlated_agreement(reports, choices=3)
     np.testing.assert_allclose(ours, naive_correlated_agreement(reports, signature), atol=1e-12)
 
 
@@ -160,13 +179,11 @@ def test_determinant_pays_the_squared_determinant_in_the_mean() -> None:
     assert abs(pay.mean() - np.linalg.det(joint) ** 2) < 4 * pay.std() / np.sqrt(len(pay))
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.55, 1), st.floats(0.55, 1))
-def test_garbling_multiplies_the_determinant_by_at_most_one(a: float, b: float, mine: float, theirs: float) -> None:
-    joint = 0.5 * np.array([[mine * theirs, mine * (1 - theirs)], [(1 - mine) * theirs, (1 - mine) * (1 - theirs)]])
-    joint = joint + joint[::-1, ::-1]
-    strategy = np.array([[1 - a, a], [b, 1 - b]])
-    assert np.linalg.det(strategy.T @ joint) ** 2 <= np.linalg.det(joint) ** 2 + 1e-12
+@pytest.mark.parametrize("flip", [1 / 9, 1 / 5, 1 / 3])  # odd steps: as much in both halves of the tasks
+def test_turning_answers_round_costs_what_it_takes_off_the_determinant(flip: float) -> None:
+    reports = two_graders(0.8, 0.3)
+    truth, lie = determinant_mi(reports, 2)[0], determinant_mi(garbled(reports, flip), 2)[0]
+    assert lie == pytest.approx((1 - 2 * flip) ** 2 * truth, abs=1e-4)
 
 
 def test_determinant_pays_nothing_to_a_constant_and_ignores_the_names_of_the_answers() -> None:
@@ -177,6 +194,13 @@ def test_determinant_pays_nothing_to_a_constant_and_ignores_the_names_of_the_ans
     renamed = reports.copy()
     renamed[0] = np.array([2, 0, 1])[reports[0]]
     np.testing.assert_allclose(determinant_mi(renamed, 3), determinant_mi(reports, 3), atol=1e-15)
+
+
+def test_the_determinant_pays_nothing_where_nobody_says_anything_else() -> None:
+    """Choices are part of the question: read off the reports there would be one, whose determinant counts tasks."""
+    np.testing.assert_array_equal(determinant_mi(np.zeros((3, 4), int), 2), [0, 0, 0])
+    with pytest.raises(TypeError, match="choices"):
+        determinant_mi(np.zeros((3, 4), int))  # type: ignore[call-arg]
 
 
 def test_determinant_skips_pairs_that_share_too_few_tasks() -> None:
@@ -214,6 +238,29 @@ def test_peer_truth_serum_pays_a_rare_agreement_more_than_a_common_one() -> None
     common = np.array([[0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]])
     rare = np.array([[0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 1, 0]])
     assert peer_truth_serum(rare)[0] > peer_truth_serum(common)[0]
+
+
+def naive_bayesian_truth_serum(reports: np.ndarray, forecasts: np.ndarray) -> np.ndarray:
+    n, tasks = reports.shape
+    earned: list[list[float]] = [[] for _ in range(n)]
+    for t in range(tasks):
+        who = [i for i in range(n) if reports[i, t] >= 0]
+        for i in who:
+            share = np.array([np.mean(reports[who, t] == k) for k in range(3)])
+            forecast = np.log(forecasts[who, t]).mean(axis=0)
+            k = reports[i, t]
+            score = np.log(share[k]) - forecast[k]
+            score += sum(x * (np.log(forecasts[i, t, j]) - np.log(x)) for j, x in enumerate(share) if x > 0)
+            earned[i].append(score)
+    return np.array([np.mean(scores) if scores else 0.0 for scores in earned])
+
+
+@settings(max_examples=60, deadline=None)
+@given(REPORTS, st.integers(0, 2**32 - 1))
+def test_bayesian_truth_serum_is_its_definition(reports: np.ndarray, seed: int) -> None:
+    forecasts = np.random.default_rng(seed).dirichlet(np.ones(3), size=reports.shape) * 0.97 + 0.01
+    expected = naive_bayesian_truth_serum(reports, forecasts)
+    np.testing.assert_allclose(bayesian_truth_serum(reports, forecasts), expected, atol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -280,20 +327,26 @@ def test_a_grader_cannot_change_its_own_chance(n: int, seed: int, data: st.DataO
     assert len(np.unique(honest)) == k
 
 
-def test_plain_top_k_is_not_impartial() -> None:
-    scores = np.array([[0.0, 0.9, 0.8], [0.6, 0.0, 0.5], [0.6, 0.7, 0.0]])
-    spite = scores.copy()
-    spite[0] = [0.0, 0.0, 0.0]
-    best = lambda s: int(np.argmax(s.sum(axis=0)))  # noqa: E731
-    assert best(scores) == 1 and best(spite) == 0
-
-
 def test_impartial_selection_takes_the_best_of_each_group_and_everyone_if_k_is_n() -> None:
     scores = np.tile(np.arange(6.0), (6, 1))
     chosen = [select_impartially(scores, 2, np.random.default_rng(s)) for s in range(200)]
     assert all(5 in c for c in chosen)
     np.testing.assert_array_equal(select_impartially(scores[:5, :5], 5, np.random.default_rng(0)), np.arange(5))
     np.testing.assert_array_equal(np.unique([len(c) for c in chosen]), [2])
+
+
+def test_either_group_may_hold_the_one_place() -> None:
+    """Of three, the best is alone, or one of two: it gets half of the places, and two thirds if always of two."""
+    scores = np.array([[0.0, 0.2, 0.9], [0.5, 0.0, 0.9], [0.5, 0.2, 0.0]])
+    rng = np.random.default_rng(0)
+    share = np.mean([2 in select_impartially(scores, 1, rng) for _ in range(2000)])
+    assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(2000)
+
+
+def test_equal_grades_go_to_the_lowest_index_in_a_group() -> None:
+    assert all(0 in select_impartially(np.ones((2, 2)), 2, np.random.default_rng(s)) for s in range(5))
+    first = [int(select_impartially(np.ones((3, 3)), 1, np.random.default_rng(s))[0]) for s in range(300)]
+    assert np.bincount(first).tolist() == sorted(np.bincount(first), reverse=True) and first.count(0) > 120
 
 
 def test_an_agent_nobody_graded_comes_last() -> None:
@@ -313,6 +366,19 @@ def test_an_agent_nobody_graded_comes_last() -> None:
         (lambda: correlated_agreement([[0, 3], [1, 1]], choices=2), "give at least 4"),
         (lambda: correlated_agreement([[0, 1], [1, 1]], signature=np.eye(3)), "signature has shape"),
         (lambda: determinant_mi([[0, 1, 0], [1, 1, 0]], 2), "at least 4"),
+        (lambda: determinant_mi(np.zeros((2, 9)), 1), "choices is 1"),
+        (lambda: determinant_mi(np.zeros((2, 9)), 2.0), "choices is 2.0"),
+        (lambda: determinant_mi([[0, 2, 0, 0], [1, 1, 0, 0]], 2), "give at least 3"),
+        (lambda: output_agreement([["yes", "no"], ["yes", "yes"]]), "reports must be an array of real numbers"),
+        (lambda: output_agreement(np.array([[0, "no"], [1, 1]], object)), "reports must be an array of real numbers"),
+        (lambda: peer_truth_serum([[0, 1], [1]]), "reports must be an array of real numbers"),
+        (lambda: correlated_agreement([[0, np.nan], [1, 1]]), "which is NaN"),
+        (lambda: correlated_agreement([[0, 1], [1, 1]], peers=["a", "b"]), "peers must be an array of real numbers"),
+        (lambda: correlated_agreement([[0, 1], [1, 1]], signature="eye"), "signature must be an array of real numbers"),
+        (lambda: bayesian_truth_serum([[0], [1]], [["a"], ["b"]]), "forecasts must be an array of real numbers"),
+        (lambda: bayesian_truth_serum([[0], [1]], [[[0.5, np.nan]], [[0.5, 0.5]]]), "strictly positive"),
+        (lambda: select_impartially([["a", "b"], ["a", "b"]], 1, np.random.default_rng(0)), "scores must be an array"),
+        (lambda: select_impartially(np.zeros((2, 2)), 0.5, np.random.default_rng(0)), "k is 0.5"),
         (lambda: bayesian_truth_serum([[0], [1]], np.ones((2, 2))), "forecasts has shape"),
         (lambda: bayesian_truth_serum([[0], [1]], [[[1, 0]], [[0.5, 0.5]]]), "strictly positive"),
         (lambda: select_impartially(np.zeros((2, 3)), 1, np.random.default_rng(0)), "square"),

@@ -16,6 +16,7 @@ UNIFORM = np.linspace(0.05, 0.95, 10)  # midpoints: a discrete stand-in for U[0,
 def test_the_equilibrium_bid_is_shaded_by_one_part_in_n():
     assert first_price_equilibrium(4)(0.8) == pytest.approx(0.6)
     assert first_price_equilibrium(1)(0.8) == 0
+    assert first_price_equilibrium(2)(0.5).shape == ()
     assert first_price_equilibrium(2)(np.ones((3, 2))).shape == (3, 2)
 
 
@@ -65,6 +66,8 @@ def test_the_best_reserve_is_a_half():
 def test_each_agent_may_have_its_own_strategy():
     rule = direct(second_price, [lambda v: v, lambda v: v / 2])
     assert rule([4.0, 6.0]).payments.tolist() == [3, 0]
+    assert rule([[4.0, 6.0], [2.0, 6.0]]).payments.tolist() == [[3, 0], [0, 2]]
+    assert rule.__name__ == "direct second_price"
     with pytest.raises(ValueError, match="one strategy each"):
         rule([1, 2, 3])
 

@@ -27,6 +27,7 @@ probabilities = st.floats(0, 1)
 def test_the_three_classic_rules_are_strictly_proper(rule):
     assert is_proper(rule)
     np.testing.assert_allclose(best_report(rule, GRID), GRID, atol=1e-5)
+    np.testing.assert_allclose(best_report(rule, [1 / 3, 0.12345]), [1 / 3, 0.12345], atol=3e-6)
 
 
 def test_the_popular_rule_expects_c_times_2p_minus_1():
@@ -94,6 +95,7 @@ def test_clipping_at_zero_makes_certainty_best_at_every_belief():
 def test_constant_and_affine_changes():
     assert is_proper(lambda c, a: 3 * quadratic(c, a) - 7 * np.asarray(a))
     assert not is_proper(lambda c, a: -quadratic(c, a))
+    assert better_lie(lambda c, a: 1e-10 * quadratic(c, a)).gain == 0.0  # less than rounding: a tie too
     assert better_lie(lambda c, a: 1.0) == (0.0, 0.01, 0.0)  # a tie: proper, but not strictly
 
 
@@ -114,6 +116,7 @@ def test_second_report_with_abstentions():
     confidence = [[nan, 0.5, 0.2], [nan, nan, 0.4], [nan, nan, nan], [0.0, nan, nan]]
     scores = second_report(confidence, np.ones((4, 3)))
     np.testing.assert_allclose(scores, [[0, 0.8, 0], [0, 0, 1], [0, 0, 0], [1, 0, 0]])
+    np.testing.assert_allclose(second_report([nan, 0.0], [1, 1]), [0, 1])  # not to be taken for a report of 0
     with pytest.raises(ValueError, match="array"):
         second_report(0.5, 1)
 
@@ -129,13 +132,6 @@ def test_truth_is_dominant_under_the_second_report_rule(belief, lie, others, pla
 
     assert expects(lie) <= expects(belief) + 1e-12
     assert expects(belief) >= -1e-12  # rational in expectation
-
-
-def test_clarke_prices_from_the_reports_alone_are_not_truthful_for_the_best_answer():
-    def paid_by_reports(c, rival=0.3):
-        return max(c - rival, 0.0)
-
-    assert paid_by_reports(1.0) > paid_by_reports(0.6)  # the claim pays, whatever the belief
 
 
 def test_abstaining_is_chosen_exactly_below_the_confidence_the_designer_picks():
@@ -170,7 +166,9 @@ def test_a_grid_of_reports_and_accuracies_is_scored_at_once():
         (1.2, 1, "confidence must lie"),
         (0.5, -1, "accuracy must lie"),
         (0.5, np.nan, "accuracy must lie"),
-        ([0.5, 0.5], [1, 1, 1], "shapes"),
+        ([0.5, 0.5], [1, 1, 1], r"have shapes \(2,\) and \(3,\)"),
+        ("sure", 1, "confidence must be an array of numbers"),
+        (0.5, "yes", "accuracy must be an array of numbers"),
     ],
 )
 def test_errors_name_the_argument(confidence, accuracy, words):

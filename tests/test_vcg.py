@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
+from mechlib.attacks.audit import audit
 from mechlib.rules.paths import vcg_path
 from mechlib.rules.vcg import Bid, BundleOutcome, vcg, vcg_assignment, vcg_combinatorial, vcg_knapsack
+from mechlib.settings import Values
 
 A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
 TIED = st.integers(0, 4).map(float)
@@ -127,6 +129,34 @@ def test_a_budget_breaks_vcg_with_two_items() -> None:
     assert of(5, 5, rival=1) == (1, 1)  # capped: 9 ahead
 
 
+# what a result is worth to a type
+
+
+def test_a_pivot_is_worth_what_its_outcome_is() -> None:
+    chosen = vcg([[5, 0], [0, 3], [0, 7]])
+    assert (chosen.outcome, chosen.worth(0, [5, 0]), chosen.worth(1, [0, 3])) == (1, 0, 3)
+
+
+def test_an_assignment_is_worth_its_item_and_nothing_without_one() -> None:
+    result = vcg_assignment([[5, 1], [4, 3], [1, 1]])
+    assert [result.worth(i, values) for i, values in enumerate([[5, 1], [4, 3], [9, 9]])] == [5, 3, 0]
+
+
+def test_a_bundle_is_worth_the_best_that_it_holds() -> None:
+    sold = vcg_combinatorial([(0, AB, 2.0), (1, A, 1.0)], "ab")
+    assert (sold.worth(0, 2.0), sold.worth(1, 1.0)) == (2, 0)
+    assert sold.worth(0, {A: 1.0, B: 4.0, frozenset("abc"): 9.0}) == 4
+    assert sold.worth(1, {A: 1.0}) == 0
+
+
+def test_results_that_say_what_they_are_worth_are_audited_as_they_stand() -> None:
+    types = np.array([(0.0, 1.0), (2.0, 0.0), (3.0, 4.0)])
+    assert audit(vcg_assignment, Values(types, 3)).is_dsic
+    assert audit(vcg, Values(np.array([(0.0, 3.0), (2.0, 0.0), (1.0, 4.0)]), 2)).is_dsic
+    single = audit(lambda v: vcg_combinatorial([(0, AB, v[0]), (1, A, v[1]), (2, B, v[2])], "ab"), Values([0, 1, 3], 3))
+    assert single.is_dsic and single.is_ir
+
+
 # assignment
 
 
@@ -153,6 +183,12 @@ def check_assignment(values: np.ndarray) -> None:
     naive = [best_matching(np.delete(values, i, axis=0)) - (best - got[i]) for i in range(len(values))]
     np.testing.assert_allclose(result.payments / scale, np.array(naive) / scale, atol=1e-9)
     assert (result.payments <= got).all()
+
+
+def test_nobody_pays_more_than_its_value_not_even_by_rounding() -> None:
+    result = vcg_assignment([[0.7, 0.1], [0.8, 0.9], [0.3, 0.8]])  # .7 = .8 + (.8 - .9), but not in floats
+    np.testing.assert_array_equal(result.item, [0, 1, -1])
+    assert result.payments[0] == pytest.approx(0.7) and result.payments[0] <= 0.7
 
 
 def test_unassigned_agents_pay_nothing_and_set_the_price() -> None:
@@ -206,6 +242,26 @@ def test_supply_beyond_one_copy() -> None:
     assert vcg_combinatorial([(0, A, 5.0)], {"a": 0}).bundles == (frozenset(),)
 
 
+def test_small_payments_are_not_lost_beside_large_values() -> None:
+    bids: list[Bid] = [(0, A, 1e12), (1, B, 3e-5), (2, B, 2e-5)]
+    sold = vcg_combinatorial(bids, "ab")
+    assert sold.bundles == (A, B, frozenset())
+    np.testing.assert_array_equal(sold.payments, [0, 2e-5, 0])
+    # one market, in which a sum of all values would round the small ones to an eighth of a thousandth
+    linked: list[Bid] = [(0, A, 1e12), (1, B, 3.0), (2, B, 2.3), (3, AB, 7.0)]
+    np.testing.assert_array_equal(vcg_combinatorial(linked, "ab").payments, [7 - 3, 2.3, 0, 0])
+
+
+def test_markets_that_share_nothing_are_cleared_as_if_they_were_alone() -> None:
+    rng = np.random.default_rng(5)
+    bids: list[Bid] = [(k, frozenset(rng.choice(3, 2, replace=False).tolist()), float(rng.random())) for k in range(4)]
+    more: list[Bid] = [(k + 4, frozenset(x + 3 for x in bundle), 100 * value) for k, bundle, value in bids]
+    alone, together = vcg_combinatorial(bids, 3), vcg_combinatorial([*bids, *more], 6)
+    np.testing.assert_array_equal(together.payments[:4], alone.payments)
+    np.testing.assert_allclose(together.payments[4:], 100 * alone.payments)
+    assert together.bundles[:4] == alone.bundles
+
+
 def test_worthless_bids_win_nothing() -> None:
     assert vcg_combinatorial([(0, A, 0.0), (1, B, 0.0)], "ab").bundles == (frozenset(), frozenset())
 
@@ -216,6 +272,10 @@ def test_a_time_limit_says_what_to_do() -> None:
                        for k in range(300)]
     with pytest.raises(TimeoutError, match="greedy_bundles"):
         vcg_combinatorial(bids, 60, time_limit=1e-6)
+    for seconds in (0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="time_limit is"):
+            vcg_combinatorial(bids[:2], 60, time_limit=seconds)
+    assert vcg_combinatorial([(0, A, 2.0), (1, A, 1.0)], "a", time_limit=60).payments[0] == 1
 
 
 # knapsack
@@ -240,6 +300,20 @@ def test_a_batch_of_knapsacks_is_its_members() -> None:
         alone = vcg_knapsack(values[k], [1, 2, 3, 2, 1], 5)
         np.testing.assert_array_equal(together.allocation[k], alone.allocation)
         np.testing.assert_array_equal(together.payments[k], alone.payments)
+
+
+def test_small_jobs_are_not_lost_beside_large_ones() -> None:
+    done = vcg_knapsack([1e12, 0.1, 0.3, 1e-9], [1, 1, 1, 1], 2)
+    np.testing.assert_array_equal(done.allocation, [1, 0, 1, 0])
+    np.testing.assert_array_equal(done.payments, [0.1, 0, 0.1, 0])
+    np.testing.assert_array_equal(vcg_knapsack([1e12, 3e-5, 2e-5], [1, 1, 1], 2).payments, [2e-5, 2e-5, 0])
+    np.testing.assert_array_equal(vcg_knapsack([1e12, 2e-5, 3e-5], [1, 1, 1], 2).allocation, [1, 0, 1])
+    np.testing.assert_array_equal(vcg_knapsack([[5e-324, 1e300], [1, 2]], [1, 1], 1).payments, [[0, 5e-324], [0, 1]])
+
+
+def test_room_that_no_set_of_jobs_can_fill_costs_no_memory() -> None:
+    np.testing.assert_array_equal(vcg_knapsack([3, 2], [2, 10**12], 10**11).allocation, [1, 0])
+    np.testing.assert_array_equal(vcg_knapsack([3, 2], [2, 3], 10**11).allocation, [1, 1])
 
 
 def test_equal_jobs_go_to_the_lowest_index() -> None:

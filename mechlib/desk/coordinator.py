@@ -277,7 +277,7 @@ class Coordinator:
 
         A task without a key is a ValueError where nobody marks.
         """
-        keyed = self.settle == "key" and task.key is not None
+        keyed = self._keyed(task)
         _require(keyed or self.graders is not None, f"task {task.id!r} has no key, and nobody marks: give a judge=")
         number = self.ledger.begin(task.id, self.budget)
         rng = np.random.default_rng([self.seed, number])
@@ -288,14 +288,19 @@ class Coordinator:
         graders = self._graders(team)
         marks = await self._marks(number, task, submissions, graders, rng)
         chances = self._chances(reports, marks, costs)
+        chosen = draw(chances, rng)
         found = _verdicts(task, submissions) if keyed else _mean(marks)
         rewards = self._rewards(submissions, found, costs)
-        done = Round(
-            number, task, team, submissions, reports, costs, tuple(graders), marks, chances, draw(chances, rng), found,
-            rewards, self._payments(rewards), self._fees(task, submissions, graders, marks),
-        )  # fmt: skip
+        payments = self._payments(rewards)
+        fees = self._fees(task, submissions, graders, marks)
+        done = Round(number, task, team, submissions, reports, costs, tuple(graders), marks, chances, chosen, found,
+                     rewards, payments, fees)
         self._settle(done)
         return done
+
+    def _keyed(self, task: Task) -> bool:
+        """Whether the task's key says what is found."""
+        return self.settle == "key" and task.key is not None
 
     def _team(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Pick a team: each place goes to the best reputation left, or now and then to anybody."""
@@ -355,8 +360,7 @@ class Coordinator:
     ) -> Floats:
         """Have every answer marked by every grader but its author, if anything depends on it."""
         marks = np.full((len(graders), len(submissions)), math.nan)
-        by_key = self.settle == "key" and task.key is not None
-        if by_key and self.choose is None and not self.terms.by_found and not self.grading_share:
+        if self._keyed(task) and self.choose is None and not self.terms.by_found and not self.grading_share:
             return marks
         names, personas = list(graders), list(graders.values())
         pairs = np.argwhere(_asked(submissions, names))
@@ -396,7 +400,7 @@ class Coordinator:
         if task.key is None or not self.grading_share:
             return {}
         asked = _asked(submissions, list(graders))
-        scores = np.where(asked, quadratic(marks, np.nan_to_num(_verdicts(task, submissions))), 0.0)  # unread: 0
+        scores = quadratic(marks, np.nan_to_num(_verdicts(task, submissions)))  # 0 where no mark could be read
         means = scores.sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
         share = self.budget * self.grading_share / len(graders)
         return {name: math.floor(share * mean + 1e-6) for name, mean in zip(graders, means, strict=True)}

@@ -159,17 +159,19 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the writes of a block one: all or none. Blocks nest; the outermost one counts."""
+        """Make the writes of a block one: all or none. Blocks nest: an inner one that fails is undone alone."""
         self._depth += 1
+        name = f"block_{self._depth}"
+        begin, undo, end = (f"SAVEPOINT {name}", f"ROLLBACK TO {name}", f"RELEASE {name}")
+        if self._depth == 1:
+            begin, undo, end = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
         try:
-            if self._depth == 1:
-                self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(begin)
             yield
-            if self._depth == 1:
-                self._db.execute("COMMIT")
+            self._db.execute(end)
         except BaseException:
-            if self._depth == 1 and self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute(undo)
             raise
         finally:
             self._depth -= 1
@@ -201,7 +203,7 @@ class Ledger:
         status: str = "answered",
     ) -> None:
         """Record what an agent handed in, once a round; a nan confidence is stored as None (abstained)."""
-        stated = None if confidence is None or confidence != confidence else float(confidence)
+        stated = None if confidence is None else float(confidence)  # SQLite keeps nan as NULL
         row = (round_id, agent, answer, stated, str(status), int(cost.tokens), float(cost.seconds))
         values = (*row, _money("cost.price", cost.price))
         sql = "INSERT INTO submissions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -219,8 +221,7 @@ class Ledger:
 
         Reputations are built from either. It moves no money: `pay` does.
         """
-        turned_out = None if found is None or found != found else float(found)
-        values = (round_id, agent, float(reward), turned_out)
+        values = (round_id, agent, float(reward), None if found is None else float(found))
         self._write("INSERT INTO rewards VALUES (?, ?, ?, ?)", values, round_id, f"reward of {agent!r}")
 
     def pay(self, round_id: int, agent: str, amount: int, reason: str = "") -> None:
@@ -231,7 +232,7 @@ class Ledger:
             self._write(sql, values, round_id, "payment", frozen=False)
             spent = self._db.execute("SELECT sum(amount) FROM payments WHERE round = ?", (round_id,)).fetchone()[0]
             budget = self._db.execute("SELECT budget FROM rounds WHERE id = ?", (round_id,)).fetchone()[0]
-            if amount > 0 and spent > budget:
+            if spent > budget:
                 over = f"amount {amount} to {agent!r} would bring round {round_id} to {spent}, above its budget"
                 raise LedgerError(f"{over} of {budget}; scale the rule by its bounds before the round")
 

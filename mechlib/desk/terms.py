@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from mechlib.mechanism import Award, Floats, Lifted, Outcome, Rule, arguments, transfers
 from mechlib.settings import rule_of_reports_and_found
 
-_FINE = [(report, found) for report in np.linspace(0, 1, 11) for found in (0.0, 0.5, 1.0)] + [(math.nan, 0.0)]
+_FINE = [(report, found) for report in np.linspace(0, 1, 11) for found in (0.0, 0.5, 1.0)]
 _COARSE = [(report, found) for report in (0.0, 0.5, 1.0) for found in (0.0, 1.0)] + [(math.nan, 0.0)]
 _COSTS = (0.0, 1.0, 1e2, 1e4, 1e6)
 _MANY = 2500
@@ -73,7 +73,7 @@ def terms(rule: Rule, agents: int, choice: bool = True) -> Terms:
     reports, found = _profiles(agents)
     nothing = np.zeros(reports.shape)
     rng = np.random.default_rng(0)
-    some = rng.choice(len(reports), 5 + (agents == 5))  # never as many as there are agents
+    some = rng.choice(len(reports), 6)
     call = rule_of_reports_and_found(rule, reports[some], found[some], nothing[some])
     tried = [call(reports, found, nothing)]
     if arguments(rule) == 3:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Award, Floats, Ints, checked
+from mechlib.mechanism import Award, checked
 
 
 def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Award:
@@ -36,25 +36,16 @@ def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Award
     worth = checked("values", values, like=cost.shape)
     (money,) = checked("budget", [budget], ndim=1).tolist()
     able = (worth > 0) & (cost <= money)
-    rate = np.divide(cost, worth, out=np.full(cost.shape, np.inf), where=able)  # the cost of a unit of value
+    rate = np.divide(cost, worth, out=np.full(cost.shape, np.inf), where=able)  # what a unit of value costs
     order = np.argsort(rate, axis=-1, kind="stable")
-    hired, rewards = np.zeros((2, *cost.shape))
-    for profile in np.ndindex(cost.shape[:-1]):
-        chosen, price = _hire(order[profile], rate[profile], worth[profile], money)
-        hired[profile][chosen] = 1.0
-        rewards[profile][chosen] = np.maximum(price * worth[profile][chosen], cost[profile][chosen])
-    return Award(hired, rewards)
-
-
-def _hire(order: Ints, rate: Floats, worth: Floats, money: float) -> tuple[Ints, float]:
-    """Return who is hired from one profile, cheapest first, and what a unit of value is paid.
-
-    The next one is hired while the budget would pay everybody at its rate. All are then paid what the budget allows,
-    but no more than the rate of the first one that is left out: at that rate its place would have gone there.
-    """
-    total = 0.0
-    for k, (rate_k, worth_k) in enumerate(zip(rate[order].tolist(), worth[order].tolist(), strict=True)):
-        if not rate_k * (total + worth_k) <= money:
-            return order[:k], min(money / total, rate_k) if k else 0.0
-        total += worth_k
-    return order, money / total
+    rate, value = (np.take_along_axis(array, order, axis=-1) for array in (rate, worth))
+    total = np.cumsum(value, axis=-1)
+    with np.errstate(invalid="ignore"):
+        hired = rate * total <= money  # cheapest first, while the budget would pay them all at the rate of the last
+    # a unit of value is paid what the budget allows, and no more than the first one left out would do it for
+    bought = np.where(hired, total, 0.0).max(axis=-1, keepdims=True)
+    allowed = np.divide(money, bought, out=np.zeros_like(bought), where=bought > 0)
+    price = np.minimum(allowed, np.where(hired, np.inf, rate).min(axis=-1, keepdims=True))
+    chosen = np.zeros(cost.shape)
+    np.put_along_axis(chosen, order, hired.astype(float), axis=-1)
+    return Award(chosen, np.where(chosen > 0, np.maximum(price * worth, cost), 0.0))

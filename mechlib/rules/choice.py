@@ -251,7 +251,6 @@ def score_auction(reports: ArrayLike, found: ArrayLike, costs: ArrayLike) -> Awa
     score = quality - checked("costs", costs, negative=True, like=quality.shape)
     worth = checked("found", found, negative=True, missing=True, like=quality.shape)
     best = highest(score)
-    rivals = np.where(np.isnan(score) | (best > 0), -np.inf, score)
-    price = np.maximum(rivals.max(axis=-1, keepdims=True), 0.0)
+    price = np.where((score > 0) & (best == 0), score, 0.0).max(axis=-1, keepdims=True)
     chosen = best * (score > 0)
     return Award(chosen, np.where(chosen > 0, worth - price, 0.0))

@@ -110,7 +110,7 @@ def _replacements(place: Any, bought: Ints, ends: Ints, cost: Floats, from_sourc
     left, right = np.maximum(place, -1)[leaves].take(ends.T)
     off = np.ones(len(cost), bool)
     off[bought] = False
-    use = np.flatnonzero(off & (left != right) & (left >= 0) & (right >= 0))
+    use = np.flatnonzero(off & (left != right))  # both ends are -1 where the source does not lead
     back = left[use] > right[use]
     near, far = np.where(back, ends[use, ::-1].T, ends[use].T)
     low, high = np.sort([left[use], right[use]], axis=0)

@@ -27,12 +27,12 @@ Rule = Callable[[Any, Any], Any]
 
 
 def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Floats, Floats, Bools]:
-    c = unit("confidence", confidence, nan=True)
+    c, a = unit("confidence", confidence, nan=True), unit("accuracy", accuracy, nan=True)
     try:
-        c, a = np.broadcast_arrays(c, np.asarray(accuracy, dtype=float))
+        c, a = np.broadcast_arrays(c, a)
     except ValueError:
-        shapes = f"{c.shape} and {np.shape(accuracy)}"
-        raise ValueError(f"confidence and accuracy have shapes {shapes}; give one of each an agent") from None
+        raise ValueError(f"confidence and accuracy have shapes {c.shape} and {a.shape}; give one of each an "
+                         "agent") from None
     spoke = ~np.isnan(c)
     return np.where(spoke, c, 0.0), unit("accuracy", np.where(spoke, a, 0.0)), spoke
 
@@ -162,10 +162,10 @@ def second_report(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
     c, a, spoke = _reports(confidence, accuracy)
     if c.ndim == 0:
         raise ValueError("confidence is a single number; second_report compares agents, so give an array (..., n)")
-    c, speaks = np.where(spoke, c, -1.0), spoke.any(axis=-1, keepdims=True)
+    c = np.where(spoke, c, -1.0)  # where nobody speaks, the first one "wins" an accuracy of 0 for a price of 0
     winner = np.arange(c.shape[-1]) == np.argmax(c, axis=-1)[..., None]
     rival = np.maximum(np.where(winner, -1.0, c).max(axis=-1, keepdims=True), 0.0)
-    return np.where(winner & speaks, a - rival, 0.0)
+    return np.where(winner, a - rival, 0.0)
 
 
 def abstain_pays(rule: Rule, payment: float) -> Callable[[ArrayLike, ArrayLike], Floats]:

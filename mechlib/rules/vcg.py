@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from mechlib.mechanism import Array, Bools, Floats, Ints, Outcome, checked, counted
+from mechlib.mechanism import Array, Floats, Ints, Outcome, checked, counted
 
 Bid = tuple[int, frozenset[Hashable], float]
 Items = int | Iterable[Hashable] | Mapping[Hashable, int]
@@ -109,7 +109,6 @@ def vcg_assignment(values: ArrayLike) -> Assignment:
     price = np.delete(array, agents, axis=0).max(axis=0, initial=0.0)  # of the losers
     owner = np.full(array.shape[1], -1)
     owner[items] = agents
-    price[owner < 0] = 0.0
     rising, slack = items, 1e-15 * array.max() * min(len(items), 64)
     for _ in items:  # a longest path visits each item once, so rounding cannot make this run on
         before = price.copy()
@@ -180,7 +179,7 @@ def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
         if taken.any():
             without = np.add(before, later[::-1], out=spare).max(axis=0)
             others = after[0, -1] - jobs[i]
-            paid[i] = np.where(taken, np.clip(without - others, 0, jobs[i]), 0)
+            paid[i] = taken * np.minimum(np.maximum(without - others, 0), jobs[i])
             left = np.where(taken, rest, left)
         with_job(before, i, spare)
         before, spare = spare, before
@@ -231,18 +230,19 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time_limit is {time_limit!r}: it must be more than 0 seconds, or None for no limit")
     supply, agents, bundles, values = parsed(bids, items)
-    best = _solver(supply, agents, bundles, values, time_limit)
-    taken = best(values > 0)
-    result = [frozenset[Hashable]()] * (int(agents.max()) + 1)
-    payments = np.zeros(len(result))
-    for k in tqdm(taken, desc="re-solving without each winner", delay=2.0, leave=False):
-        result[agents[k]] = bundles[k]
-        without = best((agents != agents[k]) & (values > 0))
+    markets, best = _solver(supply, agents, bundles, values, time_limit)
+    sold = [(market, best(market)) for market in markets]
+    bundle_of = [frozenset[Hashable]()] * (int(agents.max()) + 1)
+    payments = np.zeros(len(bundle_of))
+    winners = [(k, market, taken) for market, taken in sold for k in taken]
+    for k, market, taken in tqdm(winners, desc="re-solving without each winner", delay=2.0, leave=False):
+        without = best(market[agents[market] != agents[k]])
         # only where the two sets differ: else small values would drown in the sum of large ones
         gained = values[np.setdiff1d(without, taken)]
         lost = values[np.setdiff1d(taken[taken != k], without)]
+        bundle_of[agents[k]] = bundles[k]
         payments[agents[k]] = min(max(math.fsum([*gained, *-lost]), 0.0), values[k])
-    return BundleOutcome(tuple(result), payments)
+    return BundleOutcome(tuple(bundle_of), payments)
 
 
 def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, list[frozenset[Hashable]], Floats]:
@@ -261,14 +261,16 @@ def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, 
 
 
 def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Hashable]], values: Floats,
-            time_limit: float | None) -> Callable[[Bools], Ints]:
-    """Return what finds the bids that win among those allowed.
+            time_limit: float | None) -> tuple[list[Ints], Callable[[Ints], Ints]]:
+    """Return the bids worth anything, by market, and what finds those that win among some bids of a market.
 
     Each item is sold as often as there is supply, and each agent wins one bid: a row of a matrix says which bids
-    count, and is left out where it can never bind.
+    count, and is left out where it can never bind. Bids that no row links, not even through others, are in different
+    markets: solved on its own, a market of small values is not lost in the rounding of one of large values.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import csr_array
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
     row = {item: k for k, item in enumerate(supply)}
     rows, columns = list[int](), list[int]()
     for k, (agent, bundle) in enumerate(zip(agents.tolist(), bundles, strict=True)):
@@ -277,23 +279,31 @@ def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Has
         columns += [k] * (len(bundle) + 1)
     limits = np.array([*supply.values(), *[1] * (int(agents.max()) + 1)], float)
     binding = np.bincount(rows, minlength=len(limits)) > limits
-    matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(limits), len(bundles)))[binding].tocsc()
+    shape = len(limits), len(bundles)
+    matrix = coo_array((np.ones(len(rows)), (rows, columns)), shape=shape).tocsr()[binding].tocsc()
 
-    def best(allowed: Bools) -> Ints:
-        column = np.flatnonzero(allowed)
-        if not len(column) or not binding.any():
-            return column
+    links = matrix.tocoo()
+    nodes = len(bundles) + matrix.shape[0]  # the bids, then the rows
+    graph = coo_array((links.data, (links.col, len(bundles) + links.row)), shape=(nodes, nodes))
+    market_of = connected_components(graph, directed=False)[1][: len(bundles)]
+    worth = np.flatnonzero(values > 0)
+    markets = [worth[market_of[worth] == market] for market in np.unique(market_of[worth])]
+
+    def best(bids: Ints) -> Ints:
+        fits = matrix[:, bids]
+        if not fits.nnz:
+            return bids
         # the solver's tolerances are absolute (1e-7): large numbers keep near-ties apart
-        cost = values[column] * (-1e6 / values[column].max())
-        fits = LinearConstraint(matrix[:, column], ub=limits[binding])
+        cost = values[bids] * (-1e6 / values[bids].max())
+        limit = {} if time_limit is None else {"time_limit": time_limit}
         for whole in (0, 1):
-            solved = milp(cost, integrality=np.full(len(column), whole), bounds=Bounds(0, 1), constraints=fits,
-                          options={"mip_rel_gap": 0.0} | ({"time_limit": time_limit} if time_limit is not None else {}))
+            solved = milp(cost, integrality=np.full(len(bids), whole), bounds=Bounds(0, 1),
+                          constraints=LinearConstraint(fits, ub=limits[binding]), options={"mip_rel_gap": 0.0} | limit)
             if solved.x is None or solved.status == 1:
-                raise TimeoutError(f"no optimum of {len(column)} bids in time_limit={time_limit} seconds: raise it, or "
+                raise TimeoutError(f"no optimum of {len(bids)} bids in time_limit={time_limit} seconds: raise it, or "
                                    "use greedy_bundles, whose prices need no optimum.")
             if np.abs(solved.x - solved.x.round()).max() < 1e-6:
                 break
-        return np.asarray(column[solved.x > 0.5])
+        return np.asarray(bids[solved.x > 0.5])
 
-    return best
+    return markets, best
