@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import os
 import random
 import signal
 import subprocess
@@ -56,12 +57,15 @@ def parsed() -> argparse.Namespace:
 
 
 def mutmut(arguments: list[str], until: float) -> None:
-    """Run mutmut, stopped as by Ctrl-C when the time is over: what it found by then is kept."""
-    with subprocess.Popen([*MUTMUT, *arguments], cwd=ROOT) as process:
+    """Run mutmut, and end it with its workers when the time is over or at Ctrl-C: what it found by then is kept."""
+    with subprocess.Popen([*MUTMUT, *arguments], cwd=ROOT, start_new_session=True) as process:
         try:
             process.wait(max(until - time.monotonic(), 1))
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            print("\nthe time is over")
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
 
 
 def results() -> dict[str, int | None]:
