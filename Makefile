@@ -4,6 +4,7 @@
 BIN := .venv/bin
 STAMP := .venv/.installed
 MODELS_STAMP := .venv/.installed-models
+MUTANTS_STAMP := .venv/.installed-mutants
 RUN := env -u ANTHROPIC_API_KEY -u MECHLIB_LLM OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 # Where the system allows it, notebooks are tested inside a network namespace that has no interface at all.
 OFFLINE = $(shell unshare -rn true 2>/dev/null && echo unshare -rn)
@@ -17,9 +18,10 @@ UV ?= uv
 NOTEBOOK ?= notebooks/05_coordinator.ipynb
 LAB_ARGS ?=
 BOOK_ARGS ?=
+MUTANTS ?=
 
 .NOTPARALLEL:
-.PHONY: help setup lab test lint notebooks unit book pdf browser models record outputs bench lock clean
+.PHONY: help setup lab test lint notebooks unit book pdf browser models record outputs bench mutants lock clean
 
 help:
 	@echo "make lab      open the course in JupyterLab"
@@ -31,6 +33,7 @@ help:
 	@echo "make record   serve them and record what NOTEBOOK=$(NOTEBOOK) still misses"
 	@echo "make outputs  run NOTEBOOK=$(NOTEBOOK) and store its outputs"
 	@echo "make bench    compare with other packages and print the ratios"
+	@echo "make mutants  break rules, attacks and desk on purpose, and list what no test notices (20 minutes)"
 	@echo "make clean    remove what was built (not .venv, not .models)"
 
 setup: $(STAMP)
@@ -46,6 +49,11 @@ $(STAMP): requirements.lock
 $(MODELS_STAMP): requirements-models.lock $(STAMP)
 	@echo "== installing the model server into .venv (once)"
 	@$(PIP) --no-deps --require-hashes -r requirements-models.lock
+	@touch $@
+
+$(MUTANTS_STAMP): requirements-mutants.lock $(STAMP)
+	@echo "== installing mutmut into .venv (once)"
+	@$(PIP) --no-deps --require-hashes -r requirements-mutants.lock
 	@touch $@
 
 lab: $(STAMP)
@@ -72,6 +80,11 @@ notebooks: $(STAMP)
 unit: $(STAMP)
 	$(call say,unit$(comma) property and theory tests with coverage)
 	@$(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 tests
+
+# A sample in at most twenty minutes; MUTANTS="--all", "--only 'mechlib.attacks.*'" or "--sample 400 --minutes 60".
+mutants: $(MUTANTS_STAMP)
+	$(call say,which breaks of rules$(comma) attacks and desk no test notices)
+	@$(RUN) TQDM_DISABLE=1 $(BIN)/python tests/mutants.py $(MUTANTS)
 
 book: $(STAMP)
 	$(call say,the book: book/_build/html)
@@ -114,6 +127,8 @@ lock: $(STAMP)
 		--no-header --quiet --extra course --extra book --extra sweep --extra dev -o requirements.lock
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --quiet --extra local --constraint requirements.lock -o requirements-models.lock
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --quiet --extra mutants --constraint requirements.lock -o requirements-mutants.lock
 	$(MAKE) environment.yml
 
 environment.yml: requirements.lock
@@ -123,7 +138,7 @@ environment.yml: requirements.lock
 
 clean:
 	$(call say,removing what was built)
-	@rm -rf book/_build .cache/usage .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf mutants book/_build .cache/usage .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 comma := ,

@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from mechlib.rules.calibration import auc as auc
     from mechlib.rules.calibration import reliability as reliability
     from mechlib.rules.calibration import wilson as wilson
+    from mechlib.rules.choice import best_mark as best_mark
+    from mechlib.rules.choice import highest as highest
+    from mechlib.rules.choice import impartial as impartial
+    from mechlib.rules.choice import score_auction as score_auction
+    from mechlib.rules.choice import scored as scored
+    from mechlib.rules.choice import softened as softened
     from mechlib.rules.credit import difference_rewards as difference_rewards
     from mechlib.rules.credit import shapley as shapley
     from mechlib.rules.credit import shapley_sampled as shapley_sampled
@@ -91,6 +97,7 @@ _NAMES = {
     "rules.calibration": "auc reliability wilson",
     "rules.peer": "bayesian_truth_serum correlated_agreement determinant_mi output_agreement peer_truth_serum "
     "select_impartially",
+    "rules.choice": "best_mark highest impartial score_auction scored softened",
     "rules.credit": "difference_rewards shapley shapley_sampled",
     "attacks.audit": "audit audit_bayes",
     "attacks.sampled": "audit_sampled",

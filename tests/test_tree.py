@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ["requirements.lock", "requirements-models.lock"]
+LOCKS = ["requirements.lock", "requirements-models.lock", "requirements-mutants.lock"]
 TEXT = set(".bib .cff .cfg .css .ipynb .js .json .jsonl .lock .md .mjs .py .svg .toml .yml".split())  # noqa: SIM905
 
 
@@ -62,9 +62,9 @@ def test_a_lock_has_a_hash_for_everything_and_names_no_index(lock: str) -> None:
     assert not re.search(r"index-url|find-links|trusted-host|https?://|file:", text)
 
 
-def test_the_two_locks_agree() -> None:
-    first, second = (dict(pin.split("==", 1) for pin in pins(lock) if ";" not in pin) for lock in LOCKS)
-    assert all(first[name] == version for name, version in second.items() if name in first)
+def test_the_locks_agree() -> None:
+    first, *others = (dict(pin.split("==", 1) for pin in pins(lock) if ";" not in pin) for lock in LOCKS)
+    assert all(first[name] == version for lock in others for name, version in lock.items() if name in first)
 
 
 def test_no_machine_s_paths_and_no_keys_are_in_the_tree() -> None:
