@@ -449,6 +449,10 @@ class Joint(Values):
         """Draw type profiles (size, n) together."""
         return self.profiles[rng.choice(len(self.profiles), size, p=self.chances)]
 
+    def of(self, agent: int, kind: Any) -> str:
+        """Say what the agent saw."""
+        return f"seeing {show(kind)}"
+
     def likelihood(self) -> Floats:
         """Return how likely each profile of the grids of types is, (k_1, ..., k_n)."""
         table = np.zeros(self.honest)
@@ -580,9 +584,12 @@ def show(value: Any) -> str:
 
 
 def doing(action: str) -> str:
-    """Return the action of doing something: "shirk" becomes "shirking"; what is no single word is quoted."""
-    if not action.isalpha():
+    """Return the action of doing something: "shirk" becomes "shirking", and "say bad" "saying bad"."""
+    first, *rest = action.split(" ")
+    if not first.isalpha():
         return f"doing '{action}'"
+    if rest:
+        return " ".join([doing(first), *rest])
     if action.endswith("ie"):
         return f"{action[:-2]}ying"
     if action.endswith("e") and not action.endswith("ee"):
@@ -593,9 +600,12 @@ def doing(action: str) -> str:
 
 
 def does(action: str) -> str:
-    """Return what somebody else does: "shirk" becomes "shirks"; what is no single word is quoted."""
-    if not action.isalpha():
+    """Return what somebody else does: "shirk" becomes "shirks", and "say bad" "says bad"."""
+    first, *rest = action.split(" ")
+    if not first.isalpha():
         return f"does '{action}'"
+    if rest:
+        return " ".join([does(first), *rest])
     if action.endswith("y") and action[-2:-1] not in (*"aeiou", ""):
         return f"{action[:-1]}ies"
     return f"{action}es" if action.endswith(("s", "sh", "ch", "x", "o")) else f"{action}s"

@@ -184,7 +184,7 @@ def test_others_that_act_are_named_one_by_one_unless_they_do_the_same():
 
 @pytest.mark.parametrize(("action", "word"), [("shirk", "shirking"), ("lie", "lying"), ("copy", "copying"),
                                               ("run", "running"), ("read", "reading"), ("write", "writing"),
-                                              ("agree", "agreeing"), ("do it", "doing 'do it'"), ("edit", "editing"),
+                                              ("agree", "agreeing"), ("do it", "doing it"), ("say bad", "saying bad"), ("2 pads", "doing '2 pads'"), ("edit", "editing"),
                                               ("visit", "visiting"), ("relax", "relaxing"), ("show", "showing")])
 def test_actions_become_gerunds(action, word):
     assert doing(action) == word

@@ -132,6 +132,7 @@ def _audit(
         witness=witness,
         sentence="" if witness is None else sentence(witness, setting, first.rewards),
         tolerance=rounding,
+        rounds=tolerance is None,
         worst_utility=worst,
         sells=first.rewards,
         budget=budget,
@@ -265,13 +266,25 @@ def _shortfall(
             own = played.sign * np.vecdot(types, played.allocation)
         else:
             value = welfare or _welfare
-            best = np.array([max(float(value(kinds, option)) for option in options) for kinds in types])
+            best = _best_of(setting, slab, options) if welfare is None else np.array(
+                [max(float(welfare(kinds, option)) for option in options) for kinds in types])
             own = np.array([float(value(*pair)) for pair in zip(types, played.results, strict=True)])
         if feasible is not None and (own - best).max() > 1e-9 * np.abs(own).max():
             raise ValueError("the rule hands out more than is feasible: for some types it is worth more than anything "
                              "that feasible= lists, which must be all that can be done")
         lost = max(lost, float((best - own).max()))
-    return lost, f"among the {len(options):,} allocations that {which}"
+    number = f"the {len(options):,} allocations" if quantities or feasible is not None else "all"
+    return lost, f"among {number} that {which}"
+
+
+def _best_of(setting: Setting, slab: Slab, options: Sequence[Any]) -> Floats:
+    """Return the highest total worth that any of the results has at each profile of types of a slab."""
+    total = np.zeros((1, len(options)))
+    for agent, part in enumerate(slab):
+        types = setting.grids[agent][part.start : part.stop]
+        worth = np.array([[float(option.worth(agent, kind)) for option in options] for kind in types])
+        total = (total[:, None] + worth).reshape(-1, len(options))
+    return np.asarray(total.max(axis=1))
 
 
 def _welfare(types: Array, result: Any) -> float:

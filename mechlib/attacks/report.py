@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mechlib.settings import Setting, Values, show
+from mechlib.settings import Joint, Setting, Values, show
 
 NAMES = {"dominant": "truth is dominant", "Bayes": "truth is an equilibrium", "sampled": "truth held every time"}
 WORDS = {True: "yes", False: "NO", None: "not checked"}
@@ -35,6 +35,7 @@ class Audit:
     witness: Witness | None  #: the most profitable lie, or None if none gains more than `tolerance`
     sentence: str  #: the same in words, or nothing
     tolerance: float  #: gains, losses and missing welfare up to this count as rounding
+    rounds: bool  #: whether nobody asked for that tolerance: it is what floating point makes of equal numbers
     worst_utility: float  #: the lowest (Bayes: expected) utility of an agent that tells the truth
     sells: bool = False  #: whether the money goes to the agents (rewards) and not to the designer (payments)
     budget: tuple[float, float] | None = None  #: lowest and highest sum of payments over truthful profiles
@@ -71,7 +72,7 @@ class Audit:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return the findings as (question, verdict, explanation), the text behind both displays."""
-        least = f"more than {self.tolerance:.0e}" if self.tolerance else "anything"
+        least = "anything" if self.rounds else f"more than {show(self.tolerance)}"
         truth = f"no lie gains {least}{' on average' if self.kind == 'Bayes' else ''}"
         if self.kind == "sampled":
             truth += " among those that were tried; a narrower one may exist"
@@ -116,7 +117,7 @@ def sentence(witness: Witness, setting: Setting, sells: bool = False) -> str:
     """Say a witness in the words of its setting; `sells` says that a type is a cost."""
     agent, types, lie, gain = witness
     bayes = any(kind is None for kind in types)
-    costs = sells and isinstance(setting, Values)
+    costs = sells and isinstance(setting, Values) and not isinstance(setting, Joint)
     who = f"with cost {show(types[agent])}" if costs else setting.of(agent, types[agent])
     others = [(j, other) for j, other in enumerate(types) if j != agent]
     average, when = "", ""

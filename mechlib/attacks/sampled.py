@@ -79,6 +79,7 @@ def audit_sampled(
         witness=witness,
         sentence="" if witness is None else sentence(witness, played, blocks[0].sells),
         tolerance=rounding,
+        rounds=tolerance is None,
         worst_utility=min(b.worst for b in blocks),
         sells=blocks[0].sells,
         budget=(float(money.min()), float(money.max())) if len(money) else None,
