@@ -300,9 +300,9 @@ def test_the_explorer_of_the_notebook_finds_the_truth_only_where_the_slot_is_pri
     box = names["box"]
     assert "report is 0.60" in box.sentence  # chosen alone: just above the rival's 0.6, in steps of 0.0025
     box.controls["rule"].value = "inverse weights"
-    box.controls["benefit"].value = 0.0
+    box.controls["prize"].value = 0.0
     assert "report is 0.50" in box.sentence
-    box.controls["benefit"].value = 0.05
+    box.controls["prize"].value = 0.05
     assert "report is 0.60" in box.sentence
     box.controls["rule"].value = "price the slot"
     box.controls["rival"].value = 0.7
