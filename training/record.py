@@ -1,0 +1,68 @@
+"""Record what served models answer in the world of documents, in the order of the tasks, so that a part is useful too.
+
+Run it as ``python training/record.py WHAT [MODEL ...]`` beside a server for each model; what is recorded is not asked again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from tqdm import tqdm
+
+from mechlib.course.worlds import Case, documents
+from mechlib.llm import client
+from mechlib.roster import Agent, Roster
+
+ROSTER = "rosters/documents.toml"
+
+
+def cases(what: str) -> tuple[Case, ...]:
+    """Return the tasks of a set."""
+    domain = "field station" if what == "field" else "data centre"
+    return documents("test", domain, 100 if what == "field" else 200)
+
+
+async def test(agent: Agent, what: str, tasks: int) -> None:
+    """Ask every agent for its answer and stated confidence, and how likely the tokens of that answer were."""
+    replies, chances = client(f"documents_{what}", "record", ROSTER), client("documents_tokens", "record", ROSTER)
+    for case in tqdm(cases(what)[:tasks], desc=f"{agent.model}, {what}", mininterval=20):
+        for prompt in case.prompts:
+            await agent.ask(replies, prompt)
+            if what == "test":
+                await chances.post("/v1/chat/completions", body=token_request(agent, prompt), cast_to=object)
+
+
+async def samples(agent: Agent, what: str, tasks: int) -> None:
+    """Ask for four samples of each reply; the profile of the model sets the temperature."""
+    tape = client("documents_samples", "record", ROSTER)
+    for case in tqdm(cases("test")[: min(tasks, 60)], desc=f"{agent.model}, samples", mininterval=20):
+        for prompt in case.prompts:
+            for number in range(1, 5):
+                await agent.ask(tape, prompt, sample=number)
+
+
+def token_request(agent: Agent, prompt: str) -> dict[str, Any]:
+    """Return the request that asks for the answer alone with the probability of each of its tokens."""
+    asked = agent.request(prompt)
+    messages = [{"role": "system", "content": asked["system"]}, *asked["messages"]]
+    return {"model": agent.model, "messages": messages, "max_tokens": 8, "logprobs": True, "top_logprobs": 1}
+
+
+async def record(what: str, models: Iterable[str], tasks: int) -> None:
+    """Record one set with each of the models."""
+    agent = Roster.load(ROSTER).agents[0]
+    for model in models:
+        await (samples if what == "samples" else test)(replace(agent, model=model), what, tasks)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["test", "field", "samples"])
+    parser.add_argument("models", nargs="*", default=["qwen2.5-coder-0.5b"])
+    parser.add_argument("--tasks", type=int, default=200)
+    given = parser.parse_args()
+    asyncio.run(record(given.what, given.models, given.tasks))
