@@ -27,13 +27,19 @@ def cases(what: str) -> tuple[Case, ...]:
 
 
 async def test(agent: Agent, what: str, tasks: int) -> None:
-    """Ask every agent for its answer and stated confidence, and how likely the tokens of that answer were."""
-    replies, chances = client(f"documents_{what}", "record", ROSTER), client("documents_tokens", "record", ROSTER)
+    """Ask every agent for its answer and stated confidence."""
+    tape = client(f"documents_{what}", "record", ROSTER)
     for case in tqdm(cases(what)[:tasks], desc=f"{agent.model}, {what}", mininterval=20):
         for prompt in case.prompts:
-            await agent.ask(replies, prompt)
-            if what == "test":
-                await chances.post("/v1/chat/completions", body=token_request(agent, prompt), cast_to=object)
+            await agent.ask(tape, prompt)
+
+
+async def tokens(agent: Agent, what: str, tasks: int) -> None:
+    """Ask how likely the tokens of each answer were."""
+    tape = client("documents_tokens", "record", ROSTER)
+    for case in tqdm(cases("test")[:tasks], desc=f"{agent.model}, {what}", mininterval=20):
+        for prompt in case.prompts:
+            await tape.post("/v1/chat/completions", body=token_request(agent, prompt), cast_to=object)
 
 
 async def samples(agent: Agent, what: str, tasks: int) -> None:
@@ -56,12 +62,13 @@ async def record(what: str, models: Iterable[str], tasks: int) -> None:
     """Record one set with each of the models."""
     agent = Roster.load(ROSTER).agents[0]
     for model in models:
-        await (samples if what == "samples" else test)(replace(agent, model=model), what, tasks)
+        ask = {"samples": samples, "tokens": tokens}.get(what, test)
+        await ask(replace(agent, model=model), what, tasks)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["test", "field", "samples"])
+    parser.add_argument("what", choices=["test", "field", "samples", "tokens"])
     parser.add_argument("models", nargs="*", default=["qwen2.5-coder-0.5b"])
     parser.add_argument("--tasks", type=int, default=200)
     given = parser.parse_args()
