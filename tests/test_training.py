@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
-from rules import PRIZE, RULES, SILENCE, payoffs  # noqa: E402
+from rules import PRIZE, RULES, SILENCE, payoffs
 
 DIGITS = np.arange(10) / 10
 

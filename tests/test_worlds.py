@@ -90,8 +90,8 @@ def test_the_same_arguments_give_the_same_world_and_more_tasks_only_add() -> Non
     assert documents("test", tasks=20) == documents("test", tasks=200)[:20]
     assert documents("test", tasks=5, seed=1) != documents("test", tasks=5)
     assert documents("test", tasks=1)[0].prompts[0] == (
-        "Last year the pager extension of Rudgate was 337. Thalstead now has a rack number of 679. The pager extension of "
-        "Thalstead is 918.\nQuestion: What is the pager extension of Thalstead this year? Answer with a number."
+        "Last year the pager extension of Rudgate was 337. Thalstead now has a rack number of 679. The pager extension "
+        "of Thalstead is 918.\nQuestion: What is the pager extension of Thalstead this year? Answer with a number."
     )
 
 

@@ -1,9 +1,9 @@
 """The frozen model: what it reads, what it answers by itself, and what its layers hold before it states a confidence.
 
-The adapter is *activated*: it acts from the last ``CONFIDENCE:`` of a request on and nowhere before (in llama.cpp this is
-``adapter.alora.invocation_tokens``). So an answer is the model's own whatever the rule, and the keys and values of all
-that stands before are those of the model as it is. They are computed once and kept; a training step runs over the seven
-tokens of ``CONFIDENCE: 0.`` alone, and over the layers that have an adapter.
+The adapter is *activated*: it acts from the last ``CONFIDENCE:`` of a request on and nowhere before (in llama.cpp this
+is ``adapter.alora.invocation_tokens``). So an answer is the model's own whatever the rule, and the keys and values of
+all that stands before are those of the model as it is. They are computed once and kept; a training step runs over the
+seven tokens of ``CONFIDENCE: 0.`` alone, and over the layers that have an adapter.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Pairs = list[tuple[Tensor, Tensor]]
 class Example:
     """One agent's prompt, its own greedy answer, and what the layers hold of both.
 
-    `keys` and `values` are those of the adapted layers after the shared beginning, (layers, heads, tokens, 64); `hidden`
-    are the states of ``CONFIDENCE: 0.`` as they enter the first adapted layer, (tokens, width).
+    `keys` and `values` are those of the adapted layers after the shared beginning, (layers, heads, tokens, 64);
+    `hidden` are the states of ``CONFIDENCE: 0.`` as they enter the first adapted layer, (tokens, width).
     """
 
     task: int
@@ -136,7 +136,8 @@ class Frozen:
         whole = self.text(agent, "\0")
         tokens = self.encode(whole[: whole.index("\0")])
         n, every = len(tokens), range(self.layers)
-        _, self.prefix = self.run(self.embed(torch.tensor([tokens])), torch.arange(n)[None], [], _causal(n)[None], every)
+        x = self.embed(torch.tensor([tokens]))
+        _, self.prefix = self.run(x, torch.arange(n)[None], [], _causal(n)[None], every)
         return tokens
 
     @torch.no_grad()
@@ -182,10 +183,10 @@ class Frozen:
             if not alive.any():
                 break
             fresh, keep, places = chosen[:, None], alive[:, None].clone(), places[:, -1:] + 1
-        # The end of the line, then CONFIDENCE: 0. up to the first adapter. A row that stopped early has looked away since.
-        ends = torch.tensor([[shared + len(tokens) + len(reply)] for (tokens, _, _), reply in zip(rows, replies, strict=True)])
+        # The end of the line, then CONFIDENCE: 0. up to the first adapter; what a row said after its line is not seen.
+        lengths = [len(tokens) + len(reply) for (tokens, _, _), reply in zip(rows, replies, strict=True)]
+        places = shared + torch.tensor(lengths)[:, None]
         line, true = torch.tensor([self.encode("\n")] * many), torch.ones(many, 1, dtype=torch.bool)
-        places = ends
         _, new = self.run(self.embed(line), places, cache, _mask(seen, true[:, None]), every)
         cache, seen = _joined(cache, new), torch.cat([seen, true], 1)
         n = len(self.tail)
@@ -252,7 +253,8 @@ class Adapter(torch.nn.Module):
         for layer in range(FIRST, frozen.layers):
             for name in names:
                 rows, columns = frozen.weights[f"blk.{layer}.{name}"].shape
-                self.a[f"{layer} {name}"] = torch.nn.Parameter(torch.randn(rank, columns, generator=draw) / columns**0.5)
+                start = torch.randn(rank, columns, generator=draw) / columns**0.5
+                self.a[f"{layer} {name}"] = torch.nn.Parameter(start)
                 self.b[f"{layer} {name}"] = torch.nn.Parameter(torch.zeros(rows, rank))
 
     def forward(self, layer: int, name: str, h: Tensor) -> Tensor | float:

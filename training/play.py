@@ -86,9 +86,21 @@ def serve(file: str, *adapters: str) -> None:
         loaded.append(info)
     params.lora_adapters, params.lora_init_without_apply = loaded, True
     server = xllamacpp.Server(params)
-    print("serving", flush=True)
     while server:
         time.sleep(1)
+
+
+def wait(server: subprocess.Popen[bytes]) -> None:
+    """Return once the server answers."""
+    for _ in range(300):
+        if server.poll() is not None:
+            break
+        try:
+            post("/tokenize", {"content": "ready"})
+            return
+        except OSError:
+            time.sleep(1)
+    raise RuntimeError(f"the server did not come up on port {PORT}: is the port taken, are the adapters there?")
 
 
 if __name__ == "__main__":
@@ -102,9 +114,9 @@ if __name__ == "__main__":
     names = given.adapters or sorted(path.stem for path in Path("training/results").glob("*.json"))
     weights = Path(".models") / Roster.load(ROSTER).weights[MODEL]["file"]
     command = [sys.executable, __file__, "serve", str(weights), *(f"adapters/{name}.gguf" for name in names)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert server.stdout and b"serving" in server.stdout.readline(), "the server did not come up"
+        wait(server)
         asyncio.run(play(given.what, names, given.tasks))
     finally:
         server.terminate()

@@ -1,6 +1,7 @@
 """Record what served models answer in the world of documents, in the order of the tasks, so that a part is useful too.
 
-Run it as ``python training/record.py WHAT [MODEL ...]`` beside a server for each model; what is recorded is not asked again.
+Run it as ``python training/record.py WHAT [MODEL ...]`` beside a server for each model. What is recorded is not asked
+again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Train an adapter by gradient ascent on what a rule pays: ``python training/train.py quadratic``.
 
 Every agent is the same model with another document. For each task the rule is evaluated at all profiles of stated
-digits, with what is known about who is right, and weighed with the three agents' own chances of stating them. Each agent
-climbs its own expected payment. Answers stay the model's own. An interrupted run goes on where it stopped.
+digits, with what is known about who is right, and weighed with the three agents' own chances of stating them. Each
+agent climbs its own expected payment. Answers stay the model's own. An interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def grouped(rows: list[Example]) -> list[list[Example]]:
 
 @torch.no_grad()
 def measure(model: Frozen, rows: list[Example], adapter: Adapter | None, table: Tensor) -> dict[str, object]:
-    """Return what the likeliest digits are worth: AUC, Brier score, how often the highest report is right, and means."""
+    """Return what the likeliest digits are worth: AUC, Brier score, how often the highest report is right, means."""
     said = torch.cat([chances(model, rows[at : at + 24], adapter) for at in range(0, len(rows), 24)])
     right = torch.tensor([row.right for row in rows])
     report = said[:, :10].argmax(-1).double().numpy() / 10
@@ -100,7 +100,7 @@ def write(adapter: Adapter, invocation: list[int], path: Path) -> str:
 
 
 def train(given: argparse.Namespace) -> dict[str, object]:
-    """Train under one rule from one seed, epoch by epoch, and keep the epoch that is paid most on the validation tasks."""
+    """Train under one rule from one seed, epoch by epoch; keep the epoch that is paid most on the validation tasks."""
     name, paid = f"{given.rule}-{given.seed}", RULES[given.rule]
     table = torch.tensor(payoffs(paid), dtype=torch.float32)
     model, agent = frozen()
@@ -182,6 +182,6 @@ if __name__ == "__main__":
     parser.add_argument("--warm-up", type=int, default=10)
     result = train(parser.parse_args())
     best = result["curve"][result["best_epoch"]]
-    print(f"best epoch {result['best_epoch']} of {len(result['curve']) - 1}; on validation tasks, by the unserved model:")
+    print(f"best epoch {result['best_epoch']} of {len(result['curve']) - 1}; unserved, on the validation tasks:")
     for what, goal in GOALS.items():
         print(f"  {what:14} before {result['curve'][0][what]:.3f}, after {best[what]:.3f} (goal for quadratic {goal})")

@@ -1,8 +1,8 @@
 """Agents whose stated confidence was trained: the model answers as it is, then an adapter states how sure it is.
 
-The adapter is active from ``CONFIDENCE:`` on (llama.cpp calls that an activated adapter), so training moves what an agent
-reports and never what it answers. Asking takes two calls: the first is that of the untrained agent, word for word and
-in its recordings; the second hands its answer back and asks for one more token, the digit after ``CONFIDENCE: 0.``.
+The adapter is active from ``CONFIDENCE:`` on (llama.cpp calls that an activated adapter), so training moves what an
+agent reports and never what it answers. Asking takes two calls: the first is that of the untrained agent, word for word
+and in its recordings; the second hands its answer back and asks for one more token, the digit after ``CONFIDENCE: 0.``.
 """
 
 from __future__ import annotations

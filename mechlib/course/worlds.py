@@ -2,7 +2,8 @@
 
 Three agents hold one short document each. The value that is asked for stands in exactly one of them ("fact"). Another
 may hold last year's value, which is still true six times in ten ("last year"); the others hold neither ("neither").
-Every document also holds near misses: the same quantity of another thing, and another quantity of the same thing. Names and numbers are invented, and those of two splits or of two domains never meet.
+Every document also holds near misses: another quantity of the same thing, and mostly the same quantity of another.
+Names and numbers are invented, and those of two splits or of two domains never meet.
 
 >>> case = documents("test", tasks=1)[0]
 >>> case.kinds.count("fact"), case.task.correct(case.task.key)
@@ -70,8 +71,8 @@ class Domain:
 DOMAINS = {
     "data centre": Domain(
         ("port", "timeout", "storage quota", "rack number", "memory limit", "pager extension"),
-        ("Bel", "Cor", "Dar", "Fen", "Gar", "Hal", "Jor", "Kel", "Lum", "Mar", "Nor", "Pel", "Quin", "Ros", "Sel", "Tam",
-         "Ul", "Ver", "Wil", "Zan", "Ash", "Brin", "Cal", "Dun", "Eld", "Fal", "Gil", "Hex", "Isk", "Jas", "Kip", "Lon",
+        ("Bel", "Cor", "Dar", "Fen", "Gar", "Hal", "Jor", "Kel", "Lum", "Mar", "Nor", "Pel", "Quin", "Ros", "Sel",
+         "Tam", "Ul", "Ver", "Wil", "Zan", "Ash", "Brin", "Cal", "Dun", "Eld", "Fal", "Gil", "Hex", "Isk", "Jas", "Kip", "Lon",
          "Mos", "Nim", "Or", "Pru", "Rud", "Stav", "Thal", "Yor"),
         ("dor", "wick", "mont", "gate", "ford", "stead", "ling", "ham", "brook", "mere", "well", "by"),
         str,
@@ -120,7 +121,8 @@ def documents(split: Split = "test", domain: str = "data centre", tasks: int = 2
     if domain not in DOMAINS:
         raise ValueError(f"domain is {domain!r}; it must be one of {tuple(DOMAINS)}")
     chance = random.Random(f"{domain}, {split}, {seed}")
-    return tuple(_case(f"{domain} {split} {seed}-{number:04d}", DOMAINS[domain], split, chance) for number in range(tasks))
+    names = (f"{domain} {split} {seed}-{number:04d}" for number in range(tasks))
+    return tuple(_case(name, DOMAINS[domain], split, chance) for name in names)
 
 
 def _case(name: str, world: Domain, split: Split, chance: random.Random) -> Case:
