@@ -52,6 +52,15 @@ async def samples(agent: Agent, what: str, tasks: int) -> None:
                 await agent.ask(tape, prompt, sample=number)
 
 
+async def variants(agent: Agent, what: str, tasks: int) -> None:
+    """Ask every variant of the agent's prompt for its answer and stated confidence."""
+    tape = client("documents_variants", "record", ROSTER)
+    for variant in Roster.load("rosters/variants.toml").agents:
+        for case in tqdm(cases("test")[: min(tasks, 100)], desc=variant.name, mininterval=20):
+            for prompt in case.prompts:
+                await variant.ask(tape, prompt)
+
+
 def token_request(agent: Agent, prompt: str) -> dict[str, Any]:
     """Return the request that asks for the answer alone with the probability of each of its tokens."""
     asked = agent.request(prompt)
@@ -63,13 +72,13 @@ async def record(what: str, models: Iterable[str], tasks: int) -> None:
     """Record one set with each of the models."""
     agent = Roster.load(ROSTER).agents[0]
     for model in models:
-        ask = {"samples": samples, "tokens": tokens}.get(what, test)
+        ask = {"samples": samples, "tokens": tokens, "variants": variants}.get(what, test)
         await ask(replace(agent, model=model), what, tasks)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["test", "field", "samples", "tokens"])
+    parser.add_argument("what", choices=["test", "field", "samples", "tokens", "variants"])
     parser.add_argument("models", nargs="*", default=["qwen2.5-coder-0.5b"])
     parser.add_argument("--tasks", type=int, default=200)
     given = parser.parse_args()

@@ -72,8 +72,8 @@ DOMAINS = {
     "data centre": Domain(
         ("port", "timeout", "storage quota", "rack number", "memory limit", "pager extension"),
         ("Bel", "Cor", "Dar", "Fen", "Gar", "Hal", "Jor", "Kel", "Lum", "Mar", "Nor", "Pel", "Quin", "Ros", "Sel",
-         "Tam", "Ul", "Ver", "Wil", "Zan", "Ash", "Brin", "Cal", "Dun", "Eld", "Fal", "Gil", "Hex", "Isk", "Jas", "Kip", "Lon",
-         "Mos", "Nim", "Or", "Pru", "Rud", "Stav", "Thal", "Yor"),
+         "Tam", "Ul", "Ver", "Wil", "Zan", "Ash", "Brin", "Cal", "Dun", "Eld", "Fal", "Gil", "Hex", "Isk", "Jas", "Kip",
+         "Lon", "Mos", "Nim", "Or", "Pru", "Rud", "Stav", "Thal", "Yor"),
         ("dor", "wick", "mont", "gate", "ford", "stead", "ling", "ham", "brook", "mere", "well", "by"),
         str,
     ),
