@@ -46,7 +46,7 @@ def post(path: str, body: object) -> None:
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).read()
 
 
-async def play(what: str, names: list[str], tasks: int) -> None:
+async def play(what: str, names: list[str], tasks: int, first: int = 0) -> None:
     """Ask the model as it is, then each adapter, prompt by prompt."""
     roster = Roster.load(ROSTER)
     results = [json.loads(Path(f"training/results/{name}.json").read_text()) for name in names]
@@ -58,7 +58,7 @@ async def play(what: str, names: list[str], tasks: int) -> None:
     plain, trained = client(f"documents_{what}", "record", roster), client(tape)
     agent = roster.agents[0]
     prompts = ([task.prompt for task in load_tasks()] if what == "trivia" else
-               [prompt for case in cases(what) for prompt in case.prompts])[: 3 * tasks]  # fmt: skip
+               [prompt for case in cases(what) for prompt in case.prompts])[3 * first : 3 * tasks]  # fmt: skip
     for prompt in tqdm(prompts, desc=f"{len(models)} adapters, {what}", mininterval=20):
         post("/lora-adapters", [{"id": number, "scale": 0.0} for number in range(len(models))])
         reply = await agent.ask(plain, prompt)
@@ -110,6 +110,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["test", "field", "trivia"])
     parser.add_argument("adapters", nargs="*", help="such as quadratic-0; by default all that were trained")
     parser.add_argument("--tasks", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="the task to begin with")
     given = parser.parse_args()
     names = given.adapters or sorted(path.stem for path in Path("training/results").glob("*.json"))
     weights = Path(".models") / Roster.load(ROSTER).weights[MODEL]["file"]
@@ -117,6 +118,6 @@ if __name__ == "__main__":
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait(server)
-        asyncio.run(play(given.what, names, given.tasks))
+        asyncio.run(play(given.what, names, given.tasks, given.first))
     finally:
         server.terminate()

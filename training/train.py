@@ -146,11 +146,11 @@ def train(given: argparse.Namespace) -> dict[str, object]:
                  "best": best, "seconds": seconds}  # fmt: skip
         torch.save(state, kept.with_suffix(".part"))
         kept.with_suffix(".part").rename(kept)
-        result = finish(given, name, settings, model, adapter, state)
-    return result
+        finish(given, name, settings, model, state)
+    return finish(given, name, settings, model, state)
 
 
-def finish(given: argparse.Namespace, name: str, settings: dict[str, object], model: Frozen, adapter: Adapter,
+def finish(given: argparse.Namespace, name: str, settings: dict[str, object], model: Frozen,
            state: dict[str, object]) -> dict[str, object]:  # fmt: skip
     """Write the best epoch's adapter, and what there is to know about it."""
     best = Adapter(model, given.seed, given.rank, 2.0 * given.rank)
