@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
-from rules import PRIZE, RULES, SILENCE, payoffs
+from rules import FINE, PRIZE, RULES, SILENCE, payoffs
 
 DIGITS = np.arange(10) / 10
 
@@ -32,9 +32,9 @@ def test_the_table_holds_what_the_rule_pays_at_each_profile(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_malformed_report_never_earns(name: str) -> None:
+def test_a_malformed_report_pays_a_fine(name: str) -> None:
     table = payoffs(RULES[name])
-    assert (table[..., 10, :, :, 0] <= 0).all() and (table[..., 10, 2] <= 0).all()
+    assert (table[..., 10, :, :, 0] <= -FINE).all() and (table[..., 10, 2] <= -FINE).all()
 
 
 @pytest.mark.parametrize("belief", [0.04, 0.31, 0.59, 0.88])

@@ -30,6 +30,7 @@ except ImportError:
 Array = NDArray[np.float64]
 PRIZE = 0.3
 SILENCE = 0.25
+FINE = 0.1
 
 
 def highest(reports: Array) -> Array:
@@ -87,8 +88,9 @@ RULES = {
 def payoffs(paid: Paid) -> Array:
     """Return what each agent earns, shape (2, 2, 2, 11, 11, 11, 3): by who is right, then by what each of them states.
 
-    The first ten reports are the digits of ``0.d``, the last is a malformed one. It is read as silence, and earns what
-    the rule pays for silence, but never more than nothing.
+    The first ten reports are the digits of ``0.d``, the last is a malformed one. The rule reads it as silence, and it
+    earns what silence does, but never more than nothing, less a fine. Without the fine it earns what a stated 0 earns
+    under most rules, and some of the agents that know nothing drift to it.
     """
     stated = np.append(np.arange(10) / 10, np.nan)
     if paid.zero_is_silence:
@@ -98,4 +100,4 @@ def payoffs(paid: Paid) -> Array:
     said = np.stack([a, b, c], axis=-1)
     award = paid.rule(stated[said], np.stack(found, axis=-1))
     earned = np.asarray(award.rewards) + paid.prize * np.asarray(award.allocation)
-    return np.where(said == 10, np.minimum(earned, 0.0), earned)
+    return np.where(said == 10, np.minimum(earned, 0.0) - FINE, earned)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from frozen import CACHE, FIRST, Adapter, Example, Frozen
 from read import MODEL, ROSTER, examples, frozen
-from rules import RULES, payoffs
+from rules import FINE, RULES, payoffs
 from torch import Tensor
 from tqdm import tqdm
 
@@ -109,7 +109,7 @@ def train(given: argparse.Namespace) -> dict[str, object]:
     tasks = grouped(examples(model, agent, "train", given.tasks))
     adapter = Adapter(model, given.seed, given.rank, 2.0 * given.rank)
     ascent = torch.optim.Adam(adapter.parameters(), lr=given.rate)
-    settings = {k: v for k, v in vars(given).items() if k not in ("rule", "seed", "epochs")}
+    settings = {k: v for k, v in vars(given).items() if k not in ("rule", "seed", "epochs")} | {"fine": FINE}
     kept = CACHE / f"{name}.pt"
     state = torch.load(kept, weights_only=False) if kept.exists() else None
     if state is not None and state["settings"] == settings:
