@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import json
 import sys
 from itertools import product
 from pathlib import Path
@@ -9,8 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
-from rules import FINE, PRIZE, RULES, SILENCE, payoffs
+from mechlib.course.trained import ask, statement
+from mechlib.course.worlds import documents
+from mechlib.llm import client
+from mechlib.roster import Roster
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "training"))
+from rules import FINE, PRIZE, RULES, SILENCE, payoffs  # noqa: E402
 
 DIGITS = np.arange(10) / 10
 
@@ -55,3 +64,29 @@ def test_a_prize_for_the_slot_lifts_a_report_just_above_its_rival_and_its_price_
         table = payoffs(RULES["priced"])[:, 0, 0, :, rival, 0, 0]
         pays = (1 - belief) * table[0] + belief * table[1]
         assert pays.max() - pays[round(belief * 10)] < 0.051  # a digit is half a step away from the belief
+
+
+def test_a_trained_model_is_handed_the_agents_answer_and_asked_for_one_digit() -> None:
+    agent = Roster.load(ROOT / "rosters" / "documents.toml").agents[0]
+    request = statement(agent, "trained", "Where?", "ANSWER: 7\nCONFIDENCE: 0.9")
+    assert request["messages"][:-1] == agent.request("Where?")["messages"]
+    assert request["messages"][-1] == {"role": "assistant", "content": "ANSWER: 7\nCONFIDENCE: 0."}
+    assert (request["model"], request["max_tokens"]) == ("trained", 1)
+    assert statement(agent, "trained", "Where?", "Seven")["messages"][-1]["content"] == "ANSWER: Seven\nCONFIDENCE: 0."
+
+
+def test_trained_agents_replay_from_the_recordings() -> None:
+    agent = Roster.load(ROOT / "rosters" / "documents.toml").agents[0]
+    prompt = documents("test", tasks=1)[0].prompts[0]
+    plain, trained = client("documents_test", "replay"), client("documents_trained", "replay")
+    message = asyncio.run(ask(plain, trained, agent, "qwen2.5-coder-0.5b+quadratic-0", prompt))
+    (block,) = message.content
+    assert block.type == "text" and block.text.startswith("ANSWER: ")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "training" / "results").glob("*.json")), ids=lambda file: file.stem)
+def test_results_name_the_adapter_that_is_there(file: Path) -> None:
+    result = json.loads(file.read_text())
+    adapter = ROOT / result["adapter"]
+    assert hashlib.sha256(adapter.read_bytes()).hexdigest() == result["sha256"]
+    assert result["curve"][result["best_epoch"]]["paid"] == max(epoch["paid"] for epoch in result["curve"][1:])
