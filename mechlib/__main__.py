@@ -86,7 +86,9 @@ def _recordings(options: argparse.Namespace) -> int:
     problems, calls = 0, 0
     for name in sorted({path.stem for path in cassettes} | set(used or ())):
         entries = read(home() / "recordings" / f"{name}.jsonl")
-        found = _problems(entries, None if used is None else used.get(name, set()))
+        if used is not None and name not in used:
+            print(f"{name}.jsonl: no notebook reads it yet")
+        found = _problems(entries, None if used is None else used.get(name))
         for problem in found:
             print(f"{name}.jsonl: {problem}", file=sys.stderr)
         problems, calls = problems + len(found), calls + len(entries)

@@ -38,7 +38,7 @@ FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttool
 FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "pytz", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
 COMPILER = ["compile.mjs", "compile.py"]
-DATA = ["notebooks/checks/*", "recordings/*.jsonl", "data/*", "rosters/*.toml", "benchmarks/results.json"]
+DATA = ["notebooks/checks/*", "data/*", "rosters/*.toml", "benchmarks/results.json"]
 LOADED = ["numpy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
 STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
 UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "truststore"}
@@ -113,9 +113,16 @@ def build_mechlib(folder: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(folder.glob("mechlib-*.whl")), "a", zipfile.ZIP_DEFLATED) as wheel:
-        for source in sorted(path for pattern in DATA for path in ROOT.glob(pattern) if path.is_file()):
+        files = [path for pattern in DATA for path in ROOT.glob(pattern) if path.is_file()]
+        for source in sorted([*files, *cassettes()]):
             entry = zipfile.ZipInfo(str(source.relative_to(ROOT)), (2026, 1, 1, 0, 0, 0))
             wheel.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+def cassettes() -> list[Path]:
+    """Return the recordings that a notebook replays; those of the training alone stay out of the pages."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb"))
+    return [path for path in (ROOT / "recordings").glob("*.jsonl") if f'client(\\"{path.stem}\\"' in text]
 
 
 def users_of(package: str) -> list[str]:

@@ -1,0 +1,92 @@
+"""What training pays is what the rules say, profile by profile, and the best digits are those that theory names."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mechlib.agents.llm import client
+from mechlib.agents.roster import Roster
+from mechlib.course.trained import ask, statement
+from mechlib.course.worlds import documents
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "training"))
+from rules import FINE, PRIZE, RULES, SILENCE, payoffs  # noqa: E402
+
+DIGITS = np.arange(10) / 10
+
+
+def best_digit(name: str, belief: float, rivals: tuple[int, int] = (0, 0)) -> int:
+    """Return what agent 0 should state, when it is right with that chance and the others state what they do."""
+    table = payoffs(RULES[name])[:, 0, 0, :, rivals[0], rivals[1], 0]
+    return int(np.argmax((1 - belief) * table[0] + belief * table[1]))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_table_holds_what_the_rule_pays_at_each_profile(name: str) -> None:
+    paid, table = RULES[name], payoffs(RULES[name])
+    assert table.shape == (2, 2, 2, 11, 11, 11, 3)
+    for found, said in product(product((0, 1), repeat=3), [(9, 3, 5), (2, 2, 1), (7, 9, 9)]):
+        reports = DIGITS[list(said)]
+        award = paid.rule(reports, np.array(found, dtype=float))
+        assert table[(*found, *said)] == pytest.approx(award.rewards + paid.prize * award.allocation)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_malformed_report_pays_a_fine(name: str) -> None:
+    table = payoffs(RULES[name])
+    assert (table[..., 10, :, :, 0] <= -FINE).all() and (table[..., 10, 2] <= -FINE).all()
+
+
+@pytest.mark.parametrize("belief", [0.04, 0.31, 0.59, 0.88])
+def test_the_best_digit_is_the_one_that_theory_names(belief: float) -> None:
+    assert best_digit("metric", belief) == 9
+    assert best_digit("popular", belief) == (9 if belief > 0.5 else 0)
+    assert best_digit("quadratic", belief) == np.abs(DIGITS - belief).argmin()
+    assert best_digit("silence", belief) == (0 if belief**2 < SILENCE else np.abs(DIGITS - belief).argmin())
+
+
+def test_a_prize_for_the_slot_lifts_a_report_just_above_its_rival_and_its_price_takes_that_back() -> None:
+    assert best_digit("quadratic", 0.5, (6, 0)) == 5
+    assert best_digit("slot", 0.5, (6, 0)) == 6  # a tie goes to the lowest index
+    third = payoffs(RULES["slot"])[0, 0, :, 6, 0, :, 2]
+    assert third.mean(0).argmax() == 7
+    assert PRIZE > (0.7 - 0.5) ** 2
+    for belief, rival in product([0.25, 0.45, 0.65], range(1, 9)):
+        table = payoffs(RULES["priced"])[:, 0, 0, :, rival, 0, 0]
+        pays = (1 - belief) * table[0] + belief * table[1]
+        assert pays.max() - pays[round(belief * 10)] < 0.051  # a digit is half a step away from the belief
+
+
+def test_a_trained_model_is_handed_the_agents_answer_and_asked_for_one_digit() -> None:
+    agent = Roster.load(ROOT / "rosters" / "documents.toml").agents[0]
+    request = statement(agent, "trained", "Where?", "ANSWER: 7\nCONFIDENCE: 0.9")
+    assert request["messages"][:-1] == agent.request("Where?")["messages"]
+    assert request["messages"][-1] == {"role": "assistant", "content": "ANSWER: 7\nCONFIDENCE: 0."}
+    assert (request["model"], request["max_tokens"]) == ("trained", 1)
+    assert statement(agent, "trained", "Where?", "Seven")["messages"][-1]["content"] == "ANSWER: Seven\nCONFIDENCE: 0."
+
+
+def test_trained_agents_replay_from_the_recordings() -> None:
+    agent = Roster.load(ROOT / "rosters" / "documents.toml").agents[0]
+    prompt = documents("test", tasks=1)[0].prompts[0]
+    plain, trained = client("documents_test", "replay"), client("documents_trained", "replay")
+    message = asyncio.run(ask(plain, trained, agent, "qwen2.5-coder-0.5b+quadratic-0", prompt))
+    (block,) = message.content
+    assert block.type == "text" and block.text.startswith("ANSWER: ")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "training" / "results").glob("*.json")), ids=lambda file: file.stem)
+def test_results_name_the_adapter_that_is_there(file: Path) -> None:
+    result = json.loads(file.read_text())
+    adapter = ROOT / result["adapter"]
+    assert hashlib.sha256(adapter.read_bytes()).hexdigest() == result["sha256"]
+    assert result["curve"][result["best_epoch"]]["paid"] == max(epoch["paid"] for epoch in result["curve"][1:])
