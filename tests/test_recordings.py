@@ -83,11 +83,13 @@ def test_the_document_says_what_the_files_hold(name: str) -> None:
 
 def test_every_cassette_is_described_and_its_notebook_asks_for_it() -> None:
     text = DOCUMENT.read_text()
-    line = re.compile(r"^- \*\*(\w+)\*\*: .*?\(\.\./(notebooks/\w+\.ipynb)\)", re.MULTILINE | re.DOTALL)
+    line = re.compile(
+        r"^- \*\*(\w+)\*\*: .*?\(\.\./(notebooks/\w+\.ipynb|training/\w+\.py)\)", re.MULTILINE | re.DOTALL)
     described = dict(line.findall(text))
     assert set(described) == {tape.stem for tape in TAPES}, "describe it in RECORDINGS.md, or take the line out"
-    for name, notebook in described.items():
-        assert f'client(\\"{name}\\"' in (ROOT / notebook).read_text(), f"{notebook} does not ask for {name}"
+    for name, place in described.items():
+        wanted = f'client(\\"{name}\\"' if place.startswith("notebooks") else "documents_"
+        assert wanted in (ROOT / place).read_text(), f"{place} does not ask for {name}"
 
 
 def test_there_are_a_thousand_calls() -> None:
@@ -97,7 +99,10 @@ def test_there_are_a_thousand_calls() -> None:
 @pytest.mark.parametrize("tape", TAPES, ids=lambda tape: tape.stem)
 def test_every_call_names_the_weights_and_the_temperature_of_its_model(tape: Path) -> None:
     for entry in entries(tape):
-        told, model = entry["provenance"], OPEN.models[entry["request"]["body"]["model"]]
+        told, (name, _, adapter) = entry["provenance"], entry["request"]["body"]["model"].partition("+")
+        model = OPEN.models[name]
+        trained = json.loads((ROOT / f"training/results/{adapter}.json").read_text())["sha256"] if adapter else None
+        assert told.get("adapter") == trained
         assert told["weights"] == OPEN.weights[str(model.weights)]["sha256"]
         assert told["temperature"] == model.temperature and told["seconds"] > 0
         assert told["server"].startswith("llama.cpp") and told["sdk"].startswith("anthropic ")
