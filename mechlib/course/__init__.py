@@ -1,0 +1,1 @@
+"""What serves the course alone: nothing of the library imports it."""
