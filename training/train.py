@@ -100,7 +100,10 @@ def write(adapter: Adapter, invocation: list[int], path: Path) -> str:
 
 
 def train(given: argparse.Namespace) -> dict[str, object]:
-    """Train under one rule from one seed, epoch by epoch; keep the epoch that is paid most on the validation tasks."""
+    """Train under one rule from one seed, epoch by epoch; keep the epoch that is paid most on the validation tasks.
+
+    Where agents compete for a prize, what all are paid says nothing about who plays better: there the last is kept.
+    """
     name, paid = f"{given.rule}-{given.seed}", RULES[given.rule]
     table = torch.tensor(payoffs(paid), dtype=torch.float32)
     model, agent = frozen()
@@ -116,6 +119,8 @@ def train(given: argparse.Namespace) -> dict[str, object]:
         adapter.load_state_dict(state["adapter"])
         ascent.load_state_dict(state["ascent"])
         curve, best, seconds = state["curve"], state["best"], state["seconds"]
+        if paid.prize:
+            state["best"] = best = {"epoch": len(curve) - 1, "adapter": state["adapter"]}
     else:
         curve, best, seconds = [{"epoch": 0, **measure(model, held_out, adapter, table)}], None, 0.0
         print(json.dumps(curve[0]), flush=True)
@@ -140,7 +145,7 @@ def train(given: argparse.Namespace) -> dict[str, object]:
         seconds += time.perf_counter() - start
         curve.append({"epoch": epoch, **measure(model, held_out, adapter, table)})
         print(json.dumps(curve[-1]), flush=True)
-        if best is None or curve[-1]["paid"] > curve[best["epoch"]]["paid"]:
+        if best is None or paid.prize or curve[-1]["paid"] > curve[best["epoch"]]["paid"]:
             best = {"epoch": epoch, "adapter": {k: v.clone() for k, v in adapter.state_dict().items()}}
         state = {"settings": settings, "adapter": adapter.state_dict(), "ascent": ascent.state_dict(), "curve": curve,
                  "best": best, "seconds": seconds}  # fmt: skip
