@@ -28,7 +28,7 @@ def sanitized(text: str) -> str:
 
 
 def shown(cell: dict[str, Any]) -> list[str]:
-    """Return what a cell shows as text, one item an output; pictures and widgets are left out."""
+    """Return what a cell shows as text, one item an output; pictures, widgets and progress bars are left out."""
     streams: dict[str, str] = {}
     texts = []
     for output in cell.get("outputs", []):
@@ -39,7 +39,8 @@ def shown(cell: dict[str, Any]) -> list[str]:
         elif "image/png" not in output["data"] and VIEW not in output["data"]:
             data = output["data"].get("text/html", output["data"].get("text/plain", ""))
             texts.append("".join(data))
-    return [sanitized(text.strip()) for text in [*streams.values(), *texts]]
+    said = [sanitized(text.strip()) for text in [*streams.values(), *texts]]
+    return [text for text in said if text and not re.search(r"\d%\|", text)]
 
 
 def compared(cell: dict[str, Any]) -> bool:
