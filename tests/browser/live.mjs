@@ -51,7 +51,8 @@ async function attempt(page, { cell, tries }) {
       content.activeCellIndex = index;
       content.activeCell.model.sharedModel.setSource(source);
       await window.jupyterapp.commands.execute("notebook:run-cell");
-      said.push(content.activeCell.model.sharedModel.toJSON().outputs.map((o) => [o.text ?? o.data?.["text/plain"] ?? o.evalue].flat().join("")).join(""));
+      const shown = content.activeCell.model.sharedModel.toJSON().outputs.filter((o) => o.name !== "stderr"); // progress bars
+      said.push(shown.map((o) => [o.text ?? o.data?.["text/plain"] ?? o.evalue].flat().join("")).join(""));
     }
     return said;
   }, [cell, tries]);
