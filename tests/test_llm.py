@@ -334,7 +334,7 @@ def test_rosters_load_and_a_wrong_one_says_what_there_is(tmp_path: Path) -> None
         assert len(roster.agents) == 3 and len({agent.model for agent in roster.agents}) == 3
         assert roster.grader is not None
         assert roster.price(roster.agents[0].model, 1_000_000, 0) == roster.models[roster.agents[0].model].price[0]
-    with pytest.raises(FileNotFoundError, match="claude, open"):
+    with pytest.raises(FileNotFoundError, match="claude, documents, open"):
         Roster.load("nobody")
     bad = tmp_path / "bad.toml"
     bad.write_text('models = []\n[[agents]]\nname = "a"\nmodel = "m"\n')

@@ -63,8 +63,8 @@ class Frozen:
             AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name).save_pretrained(kept)
             weights = {}
             for tensor in tqdm(gguf.GGUFReader(file).tensors, desc="dequantising", mininterval=10):
-                numbers = gguf.dequantize(tensor.data, tensor.tensor_type)
-                weights[tensor.name.removesuffix(".weight")] = torch.from_numpy(numbers.copy())
+                numbers = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
+                weights[tensor.name.removesuffix(".weight")] = numbers.bfloat16() if numbers.ndim == 2 else numbers
             torch.save(weights, kept / "weights.part")
             (kept / "weights.part").rename(kept / "weights.pt")
         self.tokenizer = Tokenizer.from_file(str(kept / "tokenizer.json"))
@@ -82,7 +82,7 @@ class Frozen:
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return what enters the first layer."""
-        return self.weights["token_embd"][tokens]
+        return self.weights["token_embd"][tokens].float()
 
     def run(self, x: Tensor, places: Tensor, past: Pairs, mask: Tensor, layers: range,
             adapter: Adapter | None = None) -> tuple[Tensor, Pairs]:  # fmt: skip
@@ -111,7 +111,9 @@ class Frozen:
 
     def linear(self, adapter: Adapter | None, layer: int, name: str, h: Tensor) -> Tensor:
         """Return one linear map of one layer, with what the adapter adds."""
-        y = functional.linear(h, self.weights[f"blk.{layer}.{name}"], self.weights.get(f"blk.{layer}.{name}.bias"))
+        y = _times(h, self.weights[f"blk.{layer}.{name}"])
+        bias = self.weights.get(f"blk.{layer}.{name}.bias")
+        y = y if bias is None else y + bias
         return y if adapter is None else y + adapter(layer, name, h)
 
     def normal(self, x: Tensor, name: str) -> Tensor:
@@ -121,7 +123,7 @@ class Frozen:
     def next_token(self, x: Tensor) -> Tensor:
         """Return log P of every token of the vocabulary after the last of what left the last layer."""
         head = self.weights.get("output", self.weights["token_embd"])
-        return functional.log_softmax(functional.linear(self.normal(x[:, -1], "output_norm"), head), -1)
+        return functional.log_softmax(_times(self.normal(x[:, -1], "output_norm"), head), -1)
 
     @staticmethod
     def text(agent: Agent, prompt: str) -> str:
@@ -222,6 +224,11 @@ class Frozen:
         x = torch.stack([example.hidden for example in examples])
         mask = _mask(seen, _causal(n).expand(many, -1, -1))
         return self.next_token(self.run(x, places, past, mask, range(FIRST, self.layers), adapter)[0])
+
+
+def _times(h: Tensor, weight: Tensor) -> Tensor:
+    """Multiply in 16 bits (twice as fast on processors that can), and go on in 32."""
+    return functional.linear(h.bfloat16(), weight).float()
 
 
 def _causal(n: int) -> Tensor:
