@@ -293,7 +293,7 @@ def test_a_rule_of_a_choice_and_a_score_is_an_award():
 
 
 def test_the_explorer_of_the_notebook_finds_the_truth_only_where_the_slot_is_priced():
-    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "06_routing_auctions.ipynb", as_version=4)
+    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "07_routing_auctions.ipynb", as_version=4)
     (cell,) = [c for c in notebook.cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
     names = {"np": np, "plots": plots, "explore": explore, "expected_score": expected_score, "quadratic": quadratic}
     exec(cell.source.replace("explore.explorer(", "box = explore.explorer("), names)

@@ -54,6 +54,7 @@ def weakness(rule: Rule, rng: np.random.Generator, draws: int = 2) -> str | None
     lost = float((beliefs.max(axis=1) - (honest.allocation * beliefs).sum(axis=1)).mean())
     if lost > 0.005:
         return f"If all are honest, what is passed on is right {lost:.3f} less often than the best belief"
+    loses = None  # said last: where the charge is too high, most draws show a lie that avoids it
     for _ in range(draws):
         for part in (0.0, rng.uniform(0.1, 0.2), -rng.uniform(0.1, 0.2)):
             prize = SLOT * (1 + part)
@@ -62,11 +63,11 @@ def weakness(rule: Rule, rng: np.random.Generator, draws: int = 2) -> str | None
                 worth = f" where the slot is worth {prize:.3f}" if part else ""
                 return f"The auditor broke it: {report.sentence}{worth}"
             if not part and not report.is_ir:
-                return f"An honest agent can expect {report.worst_utility:.3g}"
+                loses = f"An honest agent can expect {report.worst_utility:.3g}"
             most = -report.budget[0] if report.budget else 0.0
             if most > BUDGET + 1e-9:
                 return f"It is over budget: it can pay {most:.3g} for one task"
-    return None
+    return loses
 
 
 def fresh(rng: np.random.Generator, prize: float) -> Beliefs:
