@@ -5,6 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 MODELS_STAMP := .venv/.installed-models
 MUTANTS_STAMP := .venv/.installed-mutants
+TRAIN_STAMP := .venv-train/.installed
 RUN := env -u ANTHROPIC_API_KEY -u MECHLIB_LLM OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 # Where the system allows it, notebooks are tested inside a network namespace that has no interface at all.
 OFFLINE = $(shell unshare -rn true 2>/dev/null && echo unshare -rn)
@@ -16,12 +17,14 @@ say = @printf '\n== %s\n' "$(1)"
 
 UV ?= uv
 NOTEBOOK ?= notebooks/05_coordinator.ipynb
+RULE ?= quadratic
+SEED ?= 0
 LAB_ARGS ?=
 BOOK_ARGS ?=
 MUTANTS ?=
 
 .NOTPARALLEL:
-.PHONY: help setup lab test lint notebooks unit book pdf browser models record outputs bench mutants lock clean
+.PHONY: help setup lab test lint notebooks unit book pdf browser models record train outputs bench mutants lock clean
 
 help:
 	@echo "make lab      open the course in JupyterLab"
@@ -31,6 +34,7 @@ help:
 	@echo "make browser  open every page of the site in headless Chromium and test it (after make book)"
 	@echo "make models   download the three open models into .models/ (1.7 GB) and check their hashes"
 	@echo "make record   serve them and record what NOTEBOOK=$(NOTEBOOK) still misses"
+	@echo "make train    train RULE=$(RULE) SEED=$(SEED) again, on the processor, and say how near it came (half an hour)"
 	@echo "make outputs  run NOTEBOOK=$(NOTEBOOK) and store its outputs"
 	@echo "make bench    compare with other packages and print the ratios"
 	@echo "make mutants  break rules, attacks and desk on purpose, and list what no test notices (20 minutes)"
@@ -109,6 +113,17 @@ record: models
 	until grep -q '^serving' .cache/serve.log; do \
 		kill -0 $$server 2>/dev/null || { cat .cache/serve.log; trap - EXIT; exit 1; }; sleep 1; done; \
 	$(BIN)/python -m mechlib record $(NOTEBOOK)
+
+# An interrupted run goes on where it stopped. The adapter lands in .cache/trained; the committed ones stay.
+train: $(TRAIN_STAMP) models
+	$(call say,training under the rule $(RULE)$(comma) seed $(SEED): what is read once takes a quarter of an hour)
+	@PYTHONPATH=$(CURDIR) .venv-train/bin/python training/train.py '$(RULE)' --seed $(SEED) --into .cache/trained
+
+$(TRAIN_STAMP): training/requirements.lock
+	@test -x .venv-train/bin/python || $(PYTHON) -m venv .venv-train
+	@echo "== installing what training needs into .venv-train (once, 200 MB)"
+	@.venv-train/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
+	@touch $@
 
 # For authors: run a notebook from top to bottom and keep what it shows.
 outputs: $(STAMP)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechlib.mechanism import Award
+from mechlib.mechanism import Award, Outcome, transfers
 from mechlib.rules.choice import highest
 from mechlib.rules.scoring import absolute, abstain_pays, second_report
 from mechlib.rules.scoring import quadratic as brier
+from mechlib.settings import rule_of_reports_and_found
 
 Array = NDArray[np.float64]
 PRIZE = 0.3
@@ -49,7 +52,7 @@ def priced(reports: Array, found: Array) -> Award:
 class Paid:
     """A rule, what shipping is worth by itself, and whether a stated 0.0 is read as silence."""
 
-    rule: Callable[[Array, Array], Award]
+    rule: Callable[..., Award | Outcome]
     prize: float = 0.0
     zero_is_silence: bool = False
 
@@ -62,6 +65,25 @@ RULES = {
     "slot": Paid(quadratic, prize=PRIZE),
     "priced": Paid(priced, prize=PRIZE),
 }
+
+
+def find(name: str) -> Paid:
+    """Return a rule of the table above, or any function from reports (and what is found) to an `Award` or `Outcome`.
+
+    Such a function is named by its file, ``path/to/my_rules.py:my_rule``: the one that `audit`, `learn`, `replay` and
+    `Coordinator` take. A name that leads to none is a ValueError.
+    """
+    if name in RULES:
+        return RULES[name]
+    file, _, function = name.rpartition(":")
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file) if Path(file).is_file() else None
+    if spec is None or spec.loader is None:
+        raise ValueError(f"RULE={name} is none of {', '.join(RULES)}; or name a function, as in my_rules.py:my_rule")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(rule := getattr(module, function, None)):
+        raise ValueError(f"RULE={name}: {file} has no function {function}")
+    return Paid(rule)
 
 
 def payoffs(paid: Paid) -> Array:
@@ -77,6 +99,9 @@ def payoffs(paid: Paid) -> Array:
     right = np.array([0.0, 1.0])
     *found, a, b, c = np.meshgrid(right, right, right, *[np.arange(11)] * 3, indexing="ij")
     said = np.stack([a, b, c], axis=-1)
-    award = paid.rule(stated[said], np.stack(found, axis=-1))
-    earned = np.asarray(award.rewards) + paid.prize * np.asarray(award.allocation)
+    reports, truths = stated[said].reshape(-1, 3), np.stack(found, axis=-1).reshape(-1, 3)
+    award = rule_of_reports_and_found(paid.rule, reports, truths, np.zeros_like(reports))(
+        reports, truths, np.zeros_like(reports)
+    )
+    earned = (transfers(award) + paid.prize * np.asarray(award.allocation)).reshape(said.shape)
     return np.where(said == 10, np.minimum(earned, 0.0) - FINE, earned)

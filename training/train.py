@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from frozen import CACHE, FIRST, Adapter, Example, Frozen
 from read import MODEL, ROSTER, examples, frozen
-from rules import FINE, RULES, payoffs
+from rules import FINE, RULES, find, payoffs
 from torch import Tensor
 from tqdm import tqdm
 
@@ -81,7 +81,7 @@ def measure(model: Frozen, rows: list[Example], adapter: Adapter | None, table: 
 
 def write(adapter: Adapter, invocation: list[int], path: Path) -> str:
     """Write an adapter as llama.cpp reads it, in 16 bits, and return its SHA-256."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     file = gguf.GGUFWriter(path, "qwen2")
     file.add_type("adapter")
     file.add_string("adapter.type", "lora")
@@ -104,7 +104,7 @@ def train(given: argparse.Namespace) -> dict[str, object]:
 
     Where agents compete for a prize, what all are paid says nothing about who plays better: there the last is kept.
     """
-    name, paid = f"{given.rule}-{given.seed}", RULES[given.rule]
+    name, paid = f"{given.rule.split(':')[-1]}-{given.seed}", find(given.rule)
     table = torch.tensor(payoffs(paid), dtype=torch.float32)
     model, agent = frozen()
     model.begin(agent)
@@ -112,8 +112,8 @@ def train(given: argparse.Namespace) -> dict[str, object]:
     tasks = grouped(examples(model, agent, "train", given.tasks))
     adapter = Adapter(model, given.seed, given.rank, 2.0 * given.rank)
     ascent = torch.optim.Adam(adapter.parameters(), lr=given.rate)
-    settings = {k: v for k, v in vars(given).items() if k not in ("rule", "seed", "epochs")} | {"fine": FINE}
-    kept = CACHE / f"{name}.pt"
+    settings = {k: v for k, v in vars(given).items() if k not in ("rule", "seed", "epochs", "into")} | {"fine": FINE}
+    kept = CACHE / f"{given.rule.replace('/', ' ')}-{given.seed}.pt"
     state = torch.load(kept, weights_only=False) if kept.exists() else None
     if state is not None and state["settings"] == settings:
         adapter.load_state_dict(state["adapter"])
@@ -161,32 +161,45 @@ def finish(given: argparse.Namespace, name: str, settings: dict[str, object], mo
     best = Adapter(model, given.seed, given.rank, 2.0 * given.rank)
     best.load_state_dict(state["best"]["adapter"])
     file = ADAPTERS / f"{name}.gguf"
+    written = given.into / file
     result = {
         "rule": given.rule, "seed": given.seed, "settings": settings, "first_layer": FIRST,
         "weights": Roster.load(ROSTER).weights[MODEL]["sha256"], "adapter": str(file),
-        "sha256": write(best, model.invocation, file), "bytes": file.stat().st_size,
+        "sha256": write(best, model.invocation, written), "bytes": written.stat().st_size,
         "best_epoch": state["best"]["epoch"], "curve": state["curve"], "seconds": round(state["seconds"]),
         "date": datetime.date.today().isoformat(), "torch": torch.__version__,
     }  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (given.into / RESULTS).mkdir(parents=True, exist_ok=True)
+    (given.into / RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     return result
+
+
+def compare(result: dict[str, object], committed: Path) -> None:
+    """Print what the run reached on the validation tasks, beside what the committed one did and what was aimed at."""
+    curve, at = result["curve"], result["best_epoch"]
+    before = json.loads(committed.read_text()) if committed.exists() else None
+    print(f"epoch {at} of {len(curve) - 1}; the likeliest digits of {result['settings']['validation']} validation tasks:")
+    print(f"{'':14}{'untrained':>11}{'this run':>11}{'committed':>11}{'aimed at':>11}")
+    for what in ("auc", "brier", "highest_right", "paid"):
+        known = f"{before['curve'][before['best_epoch']][what]:.3f}" if before else "none"
+        aim = f"{GOALS[what]:.2f}" if result["rule"] == "quadratic" and what in GOALS else ""
+        print(f"{what:14}{curve[0][what]:11.3f}{curve[at][what]:11.3f}{known:>11}{aim:>11}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rule", choices=RULES)
+    parser.add_argument("rule", help=f"{', '.join(RULES)}, or a function of your own, as my_rules.py:my_rule")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=600)
     parser.add_argument("--validation", type=int, default=100)
     parser.add_argument("--rank", type=int, default=4)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--bonus", type=float, default=0.03)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--warm-up", type=int, default=10)
-    result = train(parser.parse_args())
-    best = result["curve"][result["best_epoch"]]
-    print(f"best epoch {result['best_epoch']} of {len(result['curve']) - 1}; unserved, on the validation tasks:")
-    for what, goal in GOALS.items():
-        print(f"  {what:14} before {result['curve'][0][what]:.3f}, after {best[what]:.3f} (goal for quadratic {goal})")
+    parser.add_argument("--into", type=Path, default=Path(), help="the folder for adapters/ and training/results/")
+    given = parser.parse_args()
+    result = train(given)
+    compare(result, RESULTS / f"{given.rule.split(':')[-1]}-{given.seed}.json")
+    print(f"the adapter: {given.into / str(result['adapter'])}")
