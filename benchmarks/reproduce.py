@@ -14,9 +14,10 @@ from typing import Any
 import httpx2
 from table import Ratio, report
 
+from mechlib.agents.folders import home
 from mechlib.agents.llm import client
 from mechlib.agents.recordings import read
-from mechlib.agents.roster import Roster, home
+from mechlib.agents.roster import Roster
 
 
 def text(response: dict[str, Any]) -> Any:

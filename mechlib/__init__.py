@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from mechlib.settings import Joint as Joint
     from mechlib.settings import Values as Values
 
+__version__ = "0.2.0"
+
 if sys.platform == "emscripten":  # pragma: no cover
     from tqdm import tqdm
 
@@ -119,7 +121,13 @@ HOMES = {name: f"mechlib.{module}" for module, names in _NAMES.items() for name 
 def __getattr__(name: str) -> Any:
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(HOMES[name]), name)
+    try:
+        value = globals()[name] = getattr(import_module(HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("anthropic", "httpx2"):
+            raise
+        how = f'{name} needs the Anthropic SDK: pip install "mechlib[llm]"'
+        raise ModuleNotFoundError(how, name=error.name) from None
     return value
 
 

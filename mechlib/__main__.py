@@ -1,4 +1,4 @@
-"""Command line: ``python -m mechlib models | serve | record NOTEBOOK ... | recordings check | recordings prune``."""
+"""Command line: ``mechlib models | serve | record NOTEBOOK ... | recordings check | recordings prune``."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import argparse
 import os
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from mechlib.agents import weights
+from mechlib.agents.folders import home
 from mechlib.agents.recordings import dump, key, read, tidy
-from mechlib.agents.roster import Roster, home
+from mechlib.agents.roster import Roster
 
 _SECRET = re.compile(r"""sk-ant-\w|"(authorization|x-api-key|api[-_]key|cookie)"\s*:|\bBearer\s+\w{16}""", re.I)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m mechlib", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mechlib", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"mechlib {metadata.version('mechlib')}")
     commands = parser.add_subparsers(dest="command", required=True)
     fetch = commands.add_parser("models", help="download the weights")
     fetch.set_defaults(run=_models)
@@ -60,7 +63,7 @@ def _record(options: argparse.Namespace) -> int:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    os.environ["MECHLIB_LLM"] = "record"
+    os.environ.update(MECHLIB_LLM="record", MECHLIB_HOME=str(home()))
     for path in options.notebook:
         notebook: Any = nbformat.read(str(path), as_version=4)  # type: ignore[no-untyped-call]
         resources = {"metadata": {"path": str(path.resolve().parent)}}

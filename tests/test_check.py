@@ -265,13 +265,30 @@ def test_a_learners_warnings_stay_out_of_the_notebook(recwarn):
 TOML = '["77-a"]\nkind = "number"\nask = "`x`"\nexpected = "1"\n'
 
 
-def test_check_prints_one_line_and_finds_the_table_beside_or_above_the_notebook(tmp_path, monkeypatch, capsys):
-    (tmp_path / "notebooks" / "checks").mkdir(parents=True)
-    (tmp_path / "notebooks" / "checks" / "77.toml").write_text(TOML)
-    for folder in (tmp_path, tmp_path / "notebooks"):
-        monkeypatch.chdir(folder)
-        assert check("77-a", 1) is None
-        assert capsys.readouterr().out == "77-a: Right.\n"
+def test_check_prints_one_line_and_finds_a_table_beside_the_notebook(tmp_path, monkeypatch, capsys):
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "77.toml").write_text(TOML)
+    monkeypatch.chdir(tmp_path)
+    assert check("77-a", 1) is None
+    assert capsys.readouterr().out == "77-a: Right.\n"
+
+
+def test_no_table_of_a_folder_above_is_read_or_run(tmp_path, monkeypatch):
+    below = tmp_path / "notebooks" / "mine"
+    for folder in (tmp_path / "checks", tmp_path / "notebooks" / "checks", below):
+        folder.mkdir(parents=True)
+    for folder in (tmp_path / "checks", tmp_path / "notebooks" / "checks"):
+        (folder / "77.toml").write_text(TOML)
+    monkeypatch.chdir(below)
+    with pytest.raises(LookupError, match=r"no checks/77\.toml"):
+        check("77-a", 1)
+
+
+def test_nothing_takes_the_place_of_the_courses_own_exercises(tmp_path, monkeypatch):
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "02.toml").write_text(TOML.replace("77-a", "02-a") + TOML.replace("77-a", "02-mine"))
+    monkeypatch.chdir(tmp_path)
+    assert find("02-a").ask != "`x`" and find("02-mine").ask == "`x`"
 
 
 def test_an_unknown_exercise_is_an_error_that_lists_the_known_ones(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from crash import kill_nine
 
 from mechlib.agents.llm import Cassette, MissingRecording, client
 from mechlib.agents.recordings import append, dump, key, read, tidy
-from mechlib.agents.roster import Agent, Roster, home
+from mechlib.agents.roster import Agent, Roster
 
 HELLO = {"model": "test-model", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
 
@@ -244,14 +244,15 @@ def test_an_unknown_mode_and_a_stream_are_refused_with_a_reason(
         run(lambda: client(tmp_path / "t.jsonl", "replay").messages.create(**HELLO, stream=True))
 
 
-def test_a_name_is_a_file_under_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "recordings").mkdir()
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    assert home() == tmp_path
-    assert Cassette("answers").path == tmp_path / "recordings" / "answers.jsonl"
-    monkeypatch.chdir("/")
-    assert (home() / "mechlib" / "agents" / "llm.py").exists()
+def test_a_name_is_a_file_of_the_project_and_what_the_package_ships_under_it_is_replayed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = Cassette("revelation")
+    assert shipped.path == tmp_path / "recordings" / "revelation.jsonl" and len(shipped.entries) == 180
+    append(shipped.path, entry(1))
+    assert len(Cassette("revelation").entries) == 181 and len(Cassette(shipped.path).entries) == 1
+    assert Cassette("mine").entries == {}
 
 
 def entry(number: int, text: str = "hi") -> dict[str, Any]:

@@ -203,7 +203,7 @@ def test_models_are_fetched_by_the_roster_and_a_failure_is_one_line(
     assert main(["models", "--roster", "tiny"]) == 1
     assert capsys.readouterr().err == "mechlib models: no network\n"
     assert main(["models", "--roster", "nobody"]) == 1
-    assert "name one of tiny" in capsys.readouterr().err
+    assert "name one of claude, documents, open, tiny" in capsys.readouterr().err
 
 
 def test_serve_takes_names(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:

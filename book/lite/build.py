@@ -38,7 +38,6 @@ FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttool
 FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "pytz", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
 COMPILER = ["compile.mjs", "compile.py"]
-DATA = ["notebooks/checks/*", "data/*", "rosters/*.toml", "benchmarks/results.json"]
 LOADED = ["numpy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
 STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
 UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "truststore"}
@@ -106,23 +105,25 @@ def lock_entry(wheel: Path) -> dict[str, Any]:
 
 
 def build_mechlib(folder: Path) -> None:
-    """Build mechlib's own wheel from the tree, with the data that notebooks read beside the package.
+    """Build mechlib's own wheel, less the recordings that no page replays.
 
-    The drive of the live pages cannot serve them: it takes every name with "json" in it for one JSON document.
+    What notebooks read is inside the wheel. The drive of the live pages cannot serve it: it takes every name with
+    "json" in it for one JSON document.
     """
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    with zipfile.ZipFile(next(folder.glob("mechlib-*.whl")), "a", zipfile.ZIP_DEFLATED) as wheel:
-        files = [path for pattern in DATA for path in ROOT.glob(pattern) if path.is_file()]
-        for source in sorted([*files, *cassettes()]):
-            entry = zipfile.ZipInfo(str(source.relative_to(ROOT)), (2026, 1, 1, 0, 0, 0))
-            wheel.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED)
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        built, unused = next(Path(scratch).glob("mechlib-*.whl")), unreplayed()
+        with zipfile.ZipFile(built) as whole, zipfile.ZipFile(folder / built.name, "w", zipfile.ZIP_DEFLATED) as wheel:
+            for entry in whole.infolist():
+                if Path(entry.filename).name not in unused:
+                    wheel.writestr(entry, whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
-def cassettes() -> list[Path]:
-    """Return the recordings that a notebook replays; those of the training alone stay out of the pages."""
+def unreplayed() -> set[str]:
+    """Return the names of the recordings that no notebook replays: those of the training alone."""
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb"))
-    return [path for path in (ROOT / "recordings").glob("*.jsonl") if f'client(\\"{path.stem}\\"' in text]
+    return {path.name for path in (ROOT / "recordings").glob("*.jsonl") if f'client(\\"{path.stem}\\"' not in text}
 
 
 def users_of(package: str) -> list[str]:

@@ -21,8 +21,9 @@ import anthropic
 import httpx2
 from anthropic import APIRequest, AsyncAPIResponse, AsyncCallNext
 
+from mechlib.agents.folders import home, shipped
 from mechlib.agents.recordings import append, key, read
-from mechlib.agents.roster import SAMPLE, Model, Roster, home
+from mechlib.agents.roster import SAMPLE, Model, Roster
 
 Mode = Literal["replay", "record", "live"]
 
@@ -72,7 +73,8 @@ class Cassette(anthropic.Middleware):
     Parameters
     ----------
     path : str or Path
-        A name under ``recordings/``, or a path to a ``.jsonl`` file.
+        A name under the project's ``recordings/``, to which what the package ships by that name is added; or a path to
+        a ``.jsonl`` file.
     mode : {"replay", "record", "live"}, optional
         By default ``MECHLIB_LLM``, else ``"replay"``.
     roster : str, Path or Roster
@@ -91,7 +93,9 @@ class Cassette(anthropic.Middleware):
         self.mode = cast(Mode, chosen)
         self.path = Path(path) if str(path).endswith(".jsonl") else home() / "recordings" / f"{path}.jsonl"
         self.roster = roster
-        self.entries = {entry["key"]: entry for entry in read(self.path)}
+        kept = shipped() / "recordings" / f"{path}.jsonl"  # a project adds to what is shipped under a name
+        tapes = [kept, self.path] if kept != self.path and not str(path).endswith(".jsonl") else [self.path]
+        self.entries = {entry["key"]: entry for tape in tapes for entry in read(tape)}
         self._locks: dict[str, asyncio.Lock] = {}
         self._servers: dict[str, str] = {}
         self._used: set[str] = set()

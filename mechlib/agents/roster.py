@@ -6,9 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
+from mechlib.agents.folders import home, shipped
+
+if TYPE_CHECKING:
+    import anthropic
 
 # A request header that numbers a further sample of one prompt. The cassette reads it; it is never sent or stored.
 SAMPLE = "x-mechlib-sample"
@@ -70,13 +73,15 @@ class Roster:
 
     @classmethod
     def load(cls, name: str | Path = "open") -> Roster:
-        """Read a roster by name (``open``, ``claude``) or by path.
+        """Read a roster by path, or by name (``open``, ``claude``): the project's own, else the one that is shipped.
 
         A roster that is not there is a FileNotFoundError, an agent whose model it does not define a ValueError.
         """
-        path = Path(name) if str(name).endswith(".toml") else home() / "rosters" / f"{name}.toml"
+        folders = [folder / "rosters" for folder in (home(), shipped())]
+        paths = [Path(name)] if str(name).endswith(".toml") else [folder / f"{name}.toml" for folder in folders]
+        path = next((path for path in paths if path.exists()), paths[0])
         if not path.exists():
-            known = ", ".join(sorted(p.stem for p in (home() / "rosters").glob("*.toml")))
+            known = ", ".join(sorted({p.stem for folder in folders for p in folder.glob("*.toml")}))
             raise FileNotFoundError(f"no roster {name!r} at {path}; name one of {known}, or give a .toml path")
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         models = {m["id"]: Model(**{**m, "price": tuple(m.get("price", (0.0, 0.0)))}) for m in data["models"]}
@@ -99,9 +104,3 @@ def _agent(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Agent:
     system = "\n".join(filter(None, (part.get("system", "").strip() for part in (entry, shared))))
     examples = tuple((user.strip(), reply.strip()) for user, reply in given["examples"])
     return Agent(given["name"], given["model"], system, examples, given["max_tokens"], given["reminder"])
-
-
-def home() -> Path:
-    """Return the folder that holds ``recordings``: the nearest one above the working directory, else the package's."""
-    above = (folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "recordings").is_dir())
-    return next(above, Path(__file__).resolve().parents[2])

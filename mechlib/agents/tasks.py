@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mechlib.agents.roster import home
+from mechlib.agents.folders import find
 
 Status = Literal["answered", "abstained", "malformed", "empty", "refused", "timeout", "error", "cancelled"]
 
@@ -78,7 +78,7 @@ class Task:
 
 def load_tasks(path: str | Path | None = None) -> tuple[Task, ...]:
     """Read tasks from a JSON Lines file, by default the course's own ``data/questions.jsonl``."""
-    lines = Path(path or home() / "data" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = Path(path or find("data/questions.jsonl")).read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines if line.strip()]
     return tuple(
         Task(r["id"], r["question"], tuple(r["options"] or ()), r["key"], tuple(r["accept"]), *(r[k] for k in _LABELS))

@@ -18,11 +18,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mechlib.agents.roster import Model, Roster, home
+from mechlib.agents.folders import home
+from mechlib.agents.roster import Model, Roster
 
 
 def folder() -> Path:
-    """Return the folder where weights are kept, outside version control."""
+    """Return the folder where the project keeps weights, outside version control."""
     return home() / ".models"
 
 

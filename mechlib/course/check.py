@@ -44,12 +44,14 @@ import functools
 import tomllib
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from mechlib.agents.folders import shipped
 
 
 @dataclass(frozen=True)
@@ -306,26 +308,26 @@ class Verdict(NamedTuple):
 def check(exercise: str, answer: Any) -> None:
     """Print whether `answer` solves the exercise, or what is wrong with it; return None.
 
-    Raises LookupError where no ``checks/NN.toml`` has the exercise.
+    Raises LookupError where no ``checks/NN.toml`` has the exercise: see `find`.
     """
     print(f"{exercise}: {verdict(find(exercise), answer).message}")
 
 
 def find(exercise: str) -> Exercise:
-    """Return an exercise by its id, such as "02-a", from ``checks/02.toml`` near the notebook or in the repository."""
-    for folder in _folders():
-        path = folder / f"{exercise.split('-')[0]}.toml"
-        if path.is_file():
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+    """Return an exercise by its id, such as "02-a", of the course, or of ``checks/02.toml`` beside the notebook.
+
+    A table holds Python that is run. So no folder above the working directory is looked into.
+    """
+    name, known = f"{exercise.split('-')[0]}.toml", list[str]()
+    for folder in (shipped() / "notebooks" / "checks", Path.cwd() / "checks"):
+        if (folder / name).is_file():
+            table = tomllib.loads((folder / name).read_text(encoding="utf-8"))
             if exercise in table:
                 return Exercise(**table[exercise])
-            raise LookupError(f"exercise {exercise!r} is not in {path.name}; it has {', '.join(sorted(table))}")
-    raise LookupError(f"no checks/{exercise.split('-')[0]}.toml for exercise {exercise!r}; run this in notebooks/")
-
-
-def _folders() -> Iterator[Path]:
-    for base in (Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents[1:3]):
-        yield from (base / "checks", base / "notebooks" / "checks")
+            known += table
+    if known:
+        raise LookupError(f"exercise {exercise!r} is not in {name}; it has {', '.join(sorted({*known}))}")
+    raise LookupError(f"no checks/{name} for exercise {exercise!r}: the course has none, nor has this folder")
 
 
 def verdict(exercise: Exercise, answer: Any) -> Verdict:
