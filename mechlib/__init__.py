@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mechlib.attacks.learners import replicator as replicator
     from mechlib.attacks.replay import Recorded as Recorded
     from mechlib.attacks.replay import replay as replay
+    from mechlib.attacks.router import audit_router as audit_router
     from mechlib.attacks.sampled import audit_sampled as audit_sampled
     from mechlib.attacks.scoreboard import scoreboard as scoreboard
     from mechlib.course.check import check as check
@@ -105,6 +106,7 @@ _NAMES = {
     "attacks.sampled": "audit_sampled",
     "attacks.learn": "learn",
     "attacks.replay": "Recorded replay",
+    "attacks.router": "audit_router",
     "attacks.scoreboard": "scoreboard",
     "attacks.learners": "Exp3 Hedge replicator",
     "agents.llm": "client",

@@ -1,4 +1,6 @@
-"""Command line: ``mechlib models | serve | record NOTEBOOK ... | recordings check | recordings prune``."""
+"""Command line: ``mechlib models | serve | record NOTEBOOK ... | recordings check | recordings prune |
+router LOG.jsonl``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mechlib.agents import weights
-from mechlib.agents.folders import home
+from mechlib.agents.folders import find, home
 from mechlib.agents.recordings import dump, key, read, tidy
 from mechlib.agents.roster import Roster
 
@@ -39,6 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     kept.set_defaults(run=_recordings)
     kept.add_argument("action", choices=["check", "prune"])
     kept.add_argument("--usage", default=os.environ.get("MECHLIB_USAGE"), help="logs of the keys that were replayed")
+    router = commands.add_parser("router", help="audit a router by its log of choices, scores and costs")
+    router.set_defaults(run=_router)
+    router.add_argument("log", nargs="?", type=Path, help="JSON lines (default: the sample in the package)")
+    router.add_argument("--worth", type=float, help="what a right answer is worth, in the money of the costs")
+    router.add_argument("--prize", type=float, help="what being chosen is worth to a model's owner, beyond its cost")
+    router.add_argument("--html", type=Path, help="write the report there, as a page")
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -98,6 +106,18 @@ def _recordings(options: argparse.Namespace) -> int:
     scope = "also against what the notebooks asked for" if used is not None else "usage not known: run `make notebooks`"
     print(f"{calls} recorded calls in {len(cassettes)} cassettes, {problems} problems ({scope})")
     return 1 if problems else 0
+
+
+def _router(options: argparse.Namespace) -> int:
+    from mechlib.attacks.router import audit_router
+
+    report = audit_router(options.log or find("data/router.jsonl"), worth=options.worth, prize=options.prize)
+    if options.html:
+        options.html.write_text(report.page(), encoding="utf-8")
+        print(f"the report is in {options.html}")
+    else:
+        print(report)
+    return 0
 
 
 def _problems(entries: list[dict[str, Any]], used: set[str] | None) -> list[str]:

@@ -214,6 +214,17 @@ def test_serve_takes_names(course: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [("tiny", []), ("tiny", ["tiny"])]
 
 
+def test_a_router_is_audited_by_the_sample_or_by_a_log(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["router"]) == 0
+    assert "Taken to be in force: the highest score less cost" in capsys.readouterr().out
+    lines = [{"scores": {"a": 0.9, "b": 0.1 + k / 100}, "chosen": "a"} for k in range(9)]
+    (course / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert main(["router", "log.jsonl", "--worth", "2", "--prize", "3", "--html", "report.html"]) == 0
+    assert "the report is in report.html" in capsys.readouterr().out
+    assert "worth 2 (as you said), and being chosen 3 to" in (course / "report.html").read_text()
+    assert main(["router", "nowhere.jsonl"]) == 1 and "nowhere.jsonl" in capsys.readouterr().err
+
+
 def test_no_command_is_an_error_that_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])

@@ -311,6 +311,16 @@ def test_the_command_is_installed_and_works_on_the_project(bare: Installed) -> N
     assert "name one of claude, documents, open" in bare("mechlib", "models", "--roster", "nobody", status=1)
 
 
+def test_a_router_is_audited_by_the_command_and_by_the_template(bare: Installed) -> None:
+    sample = bare("mechlib", "router")
+    assert "Taken to be in force: the highest score less cost" in sample and "What to log next?" in sample
+    template = (ROOT / "examples" / "audit_router.py").read_text(encoding="utf-8")
+    (bare.project / "mine.py").write_text(template)
+    (bare.project / "log.jsonl").write_bytes((ROOT / "data" / "router.jsonl").read_bytes())
+    assert bare("python", "mine.py", "log.jsonl").startswith(sample.rstrip())
+    assert (bare.project / "router.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_without_the_sdk_what_needs_it_says_how_to_get_it(bare: Installed) -> None:
     said = bare("python", "-c", "from mechlib import client", status=1)
     assert 'client needs the Anthropic SDK: pip install "mechlib[llm]"' in said
