@@ -1,4 +1,4 @@
-"""What a wheel carries beside the code: the course's rosters, questions, exercises, recordings and figures.
+"""What a wheel carries beside the code: the course's notebooks, rosters, questions, exercises, recordings and figures.
 
 In the repository they lie where they belong; ``mechlib.agents.folders`` finds them in either place.
 """
@@ -8,7 +8,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ["rosters/*.toml", "data/*.jsonl", "notebooks/checks/*.toml", "recordings/*.jsonl", "benchmarks/results.json"]
+SHIPPED = ["notebooks/*.ipynb", "notebooks/checks/*.toml", "rosters/*.toml", "data/*.jsonl", "recordings/*.jsonl"]
+SHIPPED += ["benchmarks/results.json"]
 
 
 class Shipped(BuildHookInterface):

@@ -86,6 +86,8 @@ def stage(draft: bool) -> None:
             shutil.copytree(path, SOURCE / path.name)
         elif path.suffix in {".md", ".bib", ".yml"}:
             shutil.copyfile(path, SOURCE / path.name)
+    for page in (BOOK / "howto").glob("*.md"):  # beside the others, so that one page links to another by its name
+        shutil.copyfile(page, SOURCE / page.name)
     shutil.copyfile(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")
     if (told := ROOT / "recordings" / "RECORDINGS.md").exists() or not draft:
         (SOURCE / "recordings.md").write_text(told.read_text(encoding="utf-8").replace("](../notebooks/", "]("))

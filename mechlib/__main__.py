@@ -1,5 +1,5 @@
 """Command line: ``mechlib models | serve | record NOTEBOOK ... | recordings check | recordings prune |
-router LOG.jsonl``.
+router LOG.jsonl | course``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mechlib.agents import weights
-from mechlib.agents.folders import find, home
+from mechlib.agents.folders import find, home, shipped
 from mechlib.agents.recordings import dump, key, read, tidy
 from mechlib.agents.roster import Roster
 
@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     router.add_argument("--worth", type=float, help="what a right answer is worth, in the money of the costs")
     router.add_argument("--prize", type=float, help="what being chosen is worth to a model's owner, beyond its cost")
     router.add_argument("--html", type=Path, help="write the report there, as a page")
+    course = commands.add_parser("course", help="copy the course's notebooks into a folder")
+    course.set_defaults(run=_course)
+    course.add_argument("folder", nargs="?", type=Path, default=Path("mechlib-course"))
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -117,6 +120,18 @@ def _router(options: argparse.Namespace) -> int:
         print(f"the report is in {options.html}")
     else:
         print(report)
+    return 0
+
+
+def _course(options: argparse.Namespace) -> int:
+    notebooks = sorted((shipped() / "notebooks").glob("*.ipynb"))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for path in notebooks:
+        target = options.folder / path.name
+        if target.exists():
+            raise FileExistsError(f"{target} is there already, and may hold your work: name another folder")
+        target.write_bytes(path.read_bytes())
+    print(f"{len(notebooks)} notebooks in {options.folder}: open them with `jupyter lab {options.folder}`")
     return 0
 
 

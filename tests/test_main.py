@@ -17,6 +17,7 @@ from mechlib.__main__ import main
 from mechlib.agents import weights
 from mechlib.agents.recordings import append, dump, key, read, tidy
 
+ROOT = Path(__file__).resolve().parent.parent
 ROSTER = """
 [weights.tiny]
 file = "tiny.gguf"
@@ -223,6 +224,18 @@ def test_a_router_is_audited_by_the_sample_or_by_a_log(course: Path, capsys: pyt
     assert "the report is in report.html" in capsys.readouterr().out
     assert "worth 2 (as you said), and being chosen 3 to" in (course / "report.html").read_text()
     assert main(["router", "nowhere.jsonl"]) == 1 and "nowhere.jsonl" in capsys.readouterr().err
+
+
+def test_the_course_is_copied_into_a_folder_and_nothing_is_overwritten(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["course", "mine"]) == 0 and "open them with `jupyter lab mine`" in capsys.readouterr().out
+    copied = {path.name: path.read_bytes() for path in (course / "mine").iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in (ROOT / "notebooks").glob("*.ipynb")} and copied
+    first = min((course / "mine").iterdir())
+    first.write_text("my work")
+    assert main(["course", "mine"]) == 1 and "may hold your work" in capsys.readouterr().err
+    assert first.read_text() == "my work"
 
 
 def test_no_command_is_an_error_that_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

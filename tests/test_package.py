@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import venv
@@ -292,7 +294,8 @@ def test_what_the_course_reads_is_in_the_wheel_and_no_folder_above_is_read(bare:
 
 def test_everything_that_notebooks_read_is_shipped(bare: Installed) -> None:
     data = bare.site / "mechlib" / "_data"
-    for pattern in ("rosters/*.toml", "data/*.jsonl", "notebooks/checks/*.toml", "recordings/*.jsonl"):
+    patterns = ["notebooks/*.ipynb", "notebooks/checks/*.toml", "rosters/*.toml", "data/*.jsonl", "recordings/*.jsonl"]
+    for pattern in patterns:
         here, there = ({path.name: path.read_bytes() for path in base.glob(pattern)} for base in (ROOT, data))
         assert here == there and here
     assert (bare.site / "mechlib" / "py.typed").is_file()
@@ -319,6 +322,20 @@ def test_a_router_is_audited_by_the_command_and_by_the_template(bare: Installed)
     (bare.project / "log.jsonl").write_bytes((ROOT / "data" / "router.jsonl").read_bytes())
     assert bare("python", "mine.py", "log.jsonl").startswith(sample.rstrip())
     assert (bare.project / "router.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_lines_in_the_readme_work(bare: Installed) -> None:
+    """Of the learner's three and the engineer's three, all but those that fetch packages or open JupyterLab."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    learner, engineer = (block.splitlines() for block in blocks[:2])
+    assert len(learner) == len(engineer) == 3 and learner[0][:11] == engineer[0][:11] == "pip install"
+    folder = bare.project / "copied"
+    line = shlex.split(learner[1].replace("~/mechlib-course", str(folder)), comments=True)
+    assert f"`jupyter lab {folder}`" in bare(*line) and learner[2].startswith("jupyter lab ~/mechlib-course")
+    assert len(list(folder.glob("*.ipynb"))) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+    for line in engineer[1:]:
+        said = bare(*shlex.split(line, comments=True))
+    assert "NO: agent 0, worth 4, gains 4 by reporting 0" in said
 
 
 def test_without_the_sdk_what_needs_it_says_how_to_get_it(bare: Installed) -> None:

@@ -105,7 +105,7 @@ def lock_entry(wheel: Path) -> dict[str, Any]:
 
 
 def build_mechlib(folder: Path) -> None:
-    """Build mechlib's own wheel, less the recordings that no page replays.
+    """Build mechlib's own wheel, less its notebooks, which are pages here, and the recordings that none replays.
 
     What notebooks read is inside the wheel. The drive of the live pages cannot serve it: it takes every name with
     "json" in it for one JSON document.
@@ -116,7 +116,7 @@ def build_mechlib(folder: Path) -> None:
         built, unused = next(Path(scratch).glob("mechlib-*.whl")), unreplayed()
         with zipfile.ZipFile(built) as whole, zipfile.ZipFile(folder / built.name, "w", zipfile.ZIP_DEFLATED) as wheel:
             for entry in whole.infolist():
-                if Path(entry.filename).name not in unused:
+                if Path(entry.filename).name not in unused and not entry.filename.endswith(".ipynb"):
                     wheel.writestr(entry, whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
