@@ -22,7 +22,8 @@ def main(wanted: list[str]) -> None:
         print("installing the peers into .venv/peers", flush=True)
         venv.create(PEERS, with_pip=True)
         subprocess.run([PEERS / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
-                        "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", HERE / "requirements.lock"], check=True)
+                        "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", HERE / "requirements.lock"],
+                       check=True)
         stamp.write_text(wishes)
     for path in sorted(HERE.glob("*.py")):
         if path.stem in NOT_BENCHMARKS or (wanted and path.stem not in wanted):
