@@ -24,11 +24,12 @@ BOOK_ARGS ?=
 MUTANTS ?=
 
 .NOTPARALLEL:
-.PHONY: help setup lab test lint notebooks unit book pdf browser models record train outputs bench mutants lock clean
+.PHONY: help setup lab test lint notebooks unit attack book pdf browser models record train outputs bench mutants lock clean
 
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make test     lint, types, every notebook against its committed output, unit and property tests"
+	@echo "make attack   run every attack of tests/attacks in full, not the sample of make test (half an hour)"
 	@echo "make book     build the site into book/_build/html (needs npm)"
 	@echo "make pdf      print the whole course into book/_build/html/course.pdf (needs Chromium, after make book)"
 	@echo "make browser  open every page of the site in headless Chromium and test it (after make book)"
@@ -84,6 +85,10 @@ notebooks: $(STAMP)
 unit: $(STAMP)
 	$(call say,unit$(comma) property and theory tests with coverage)
 	@$(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 tests
+
+attack: $(STAMP)
+	$(call say,kills$(comma) cancellations$(comma) hostile replies$(comma) damaged files and bad calls$(comma) all in full)
+	@$(RUN) $(BIN)/python -m pytest -q --no-cov --full tests/attacks
 
 # A sample in at most twenty minutes; MUTANTS="--all", "--only 'mechlib.attacks.*'" or "--sample 400 --minutes 60".
 mutants: $(MUTANTS_STAMP)
@@ -144,6 +149,8 @@ lock: $(STAMP)
 		--no-header --quiet --extra local --constraint requirements.lock -o requirements-models.lock
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --quiet --extra mutants --constraint requirements.lock -o requirements-mutants.lock
+	$(UV) pip compile benchmarks/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet -o benchmarks/requirements.lock
 	$(MAKE) environment.yml
 
 environment.yml: requirements.lock

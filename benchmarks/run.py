@@ -17,12 +17,13 @@ NOT_BENCHMARKS = {"run", "table", "reproduce"}  # the last needs the models
 def main(wanted: list[str]) -> None:
     """Run the benchmarks one after the other, each in a process of its own; a missed goal is reported, not an error."""
     stamp = PEERS / ".installed"
-    wishes = (HERE / "requirements.txt").read_text()
+    wishes = (HERE / "requirements.lock").read_text()
     if not stamp.exists() or stamp.read_text() != wishes:
         print("installing the peers into .venv/peers", flush=True)
         venv.create(PEERS, with_pip=True)
         subprocess.run([PEERS / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
-                        "-r", HERE / "requirements.txt"], check=True)
+                        "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", HERE / "requirements.lock"],
+                       check=True)
         stamp.write_text(wishes)
     for path in sorted(HERE.glob("*.py")):
         if path.stem in NOT_BENCHMARKS or (wanted and path.stem not in wanted):

@@ -123,6 +123,7 @@ def main() -> None:
     run("-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE), *options)
     if not draft:
         run("book/lite/build.py")
+    run("book/bom.py", str(SITE / "bom.cdx.json"))
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
     print(f"book/_build/html: {len(list(SITE.glob('*.html')))} pages, {size / 1e6:.0f} MB in all")
 

@@ -1,10 +1,24 @@
 """Settings shared by all tests."""
 
 import os
+from collections.abc import Callable
 
 import matplotlib
+import pytest
 from hypothesis import settings
 
 matplotlib.use("Agg")
 settings.register_profile("course", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("course")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make attack` ask for every attack in full."""
+    parser.addoption("--full", action="store_true", help="run the attacks in full, not a sample of them")
+
+
+@pytest.fixture(scope="session")
+def times(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How often an attack is tried: a sample of times, or with `--full` that many."""
+    full = request.config.getoption("--full")
+    return lambda sample, whole: whole if full else sample

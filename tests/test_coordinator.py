@@ -544,7 +544,7 @@ def test_an_agent_that_is_always_silent_has_no_reputation_for_being_right() -> N
     desk = coordinator(says(answers))
     for task in (TASK, Task("t", "?", (), "7"), Task("t", "?", (), "7")):
         play(desk, task)  # a is right once, and wrong twice
-    assert desk.ledger.reputations("abc", 1.0, of="found") == {"a": pytest.approx(1 / 3), "b": 0, "c": 0}
+    assert desk.ledger.reputations([*"abc"], 1.0, of="found") == {"a": pytest.approx(1 / 3), "b": 0, "c": 0}
     for reputation, works in (("found", "a"), ("reward", "b")):
         chosen = coordinator(says(answers), ledger=Ledger(), reputation=reputation, exploration=0.0, team_size=1)
         for name in "abc":

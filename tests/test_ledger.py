@@ -68,7 +68,7 @@ def test_writes_are_on_disk_when_they_return(tmp_path):
         (lambda book: book.pay(1, "ada", True), "amount must be a whole number"),
         (lambda book: book.pay(1, "ada", 11), "above its budget of 10"),
         (lambda book: book.mark(1, "ada", "ada", 1), "must not mark its own"),
-        (lambda book: book.reward(1, "ada", float("nan")), "holds nan"),
+        (lambda book: book.reward(1, "ada", float("nan")), "reward must be a finite number, but is nan"),
         (lambda book: book.submit(1, "ada", "again"), "already has the submission of 'ada'"),
         (lambda book: book.submit(2, "ada", "late"), "round 2 is closed"),
         (lambda book: book.close(2), "round 2 is closed"),

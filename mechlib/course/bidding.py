@@ -76,8 +76,10 @@ _FORMS = {
 }
 # One example of the form, with the middle of the scale in it: without it the smallest model never finds the form.
 _EXAMPLE = (("Show the form of a reply.", "BID: 50"),)
-_BID = re.compile(r"\bBID\b(?: is)?[\s*_:=$]*(-?\d[\d,]*\.?\d*)", re.IGNORECASE)
-_NUMBER = re.compile(r"^\W*(-?\d[\d,]*\.?\d*)\W*$")
+_BID = re.compile(r"\bBID\b(?: is)?[ \t*_:=$]*(?=[-.]?[0-9])", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"(-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15})(?:\.[0-9]{1,15})?)(?: credits?)?[.!*_$ \t\r]*$", re.I | re.M
+)
 
 
 def bidder(model: str, game: str, framing: str = "plain") -> Agent:
@@ -113,14 +115,20 @@ def value_line(value: int, lot: int | None = None, price: int | None = None) -> 
 
 
 def parse_bid(text: str) -> float:
-    """Return the last number after the word BID, or a reply that is a number alone; NaN otherwise, never a guess."""
-    found = _BID.findall(text) or _NUMBER.findall(text)
-    return float(found[-1].replace(",", "")) if found else math.nan
+    """Return the last number after the word BID, or a reply that is a number alone; NaN otherwise, never a guess.
+
+    The number, with or without "credits", ends its line: `1/10` and `0,9` are no bids.
+    """
+    starts = [bid.end() for bid in _BID.finditer(text)]
+    if not starts and "\n" in (text := text.strip(" \t\r\n*_$")):
+        return math.nan
+    number = _NUMBER.match(text, starts[-1] if starts else 0)
+    return float(number[1].replace(",", "")) if number else math.nan
 
 
 def parse_choice(text: str, yes: str, no: str) -> float:
     """Return 1.0 if a reply names `yes` first, 0.0 if `no`, and NaN if neither."""
-    found = re.search(rf"\b({yes}|{no})\b", text, re.IGNORECASE)
+    found = re.search(rf"\b({re.escape(yes)}|{re.escape(no)})\b", text, re.IGNORECASE)
     return math.nan if not found else float(found.group(1).casefold() == yes.casefold())
 
 

@@ -279,7 +279,7 @@ class Coordinator:
         """
         keyed = self._keyed(task)
         _require(keyed or self.graders is not None, f"task {task.id!r} has no key, and nobody marks: give a judge=")
-        number = self.ledger.begin(task.id, self.budget)
+        number = await self.ledger.soon(lambda: self.ledger.begin(task.id, self.budget))
         rng = np.random.default_rng([self.seed, number])
         team = self._team(rng)
         submissions = await _all(self._submit(number, task, name) for name in team)
@@ -295,7 +295,7 @@ class Coordinator:
         fees = self._fees(task, submissions, graders, marks)
         done = Round(number, task, team, submissions, reports, costs, tuple(graders), marks, chances, chosen, found,
                      rewards, payments, fees)
-        self._settle(done)
+        await self.ledger.soon(lambda: self._settle(done))
         return done
 
     def _keyed(self, task: Task) -> bool:
@@ -325,7 +325,8 @@ class Coordinator:
                 submission = _played(self.strategies[name], submission)
         finally:  # also when the run is cancelled: nothing that was handed in is lost
             s = submission
-            self.ledger.submit(number, name, s.answer or None, s.confidence, s.cost, s.status)
+            handed_in = (number, name, s.answer or None, s.confidence, s.cost, s.status)
+            await self.ledger.soon(lambda: self.ledger.submit(*handed_in))
         return submission
 
     async def _call(self, agent: Agent, prompt: str) -> _Said:
@@ -369,7 +370,8 @@ class Coordinator:
         for (g, j), said in zip(pairs, await _all(calls), strict=True):
             marks[g, j] = parse_score(said.text)
             if not math.isnan(marks[g, j]):
-                self.ledger.mark(number, names[g], submissions[j].agent, float(marks[g, j]))
+                given = (number, names[g], submissions[j].agent, float(marks[g, j]))
+                await self.ledger.soon(lambda given=given: self.ledger.mark(*given))  # type: ignore[misc]
         return marks
 
     def _chances(self, reports: Floats, marks: Floats, costs: Floats) -> Floats:
