@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
@@ -17,7 +18,13 @@ import pytest
 
 pytest.importorskip("anywidget")
 
+from mechlib.agents.llm import client
+from mechlib.agents.roster import Roster
+from mechlib.attacks.learners import replicator
 from mechlib.course import explore_web as web
+from mechlib.course.desks import hear
+from mechlib.course.paid import RULES
+from mechlib.course.worlds import documents
 from mechlib.mechanism import utility
 from mechlib.rules.auctions import first_price, second_price
 from mechlib.rules.credit import difference_rewards, equal_split, shapley
@@ -36,6 +43,8 @@ PICKS = {
         dict(zip(("A", "B", "AB", "C", "AC", "BC", "ABC"), values, strict=True))
         for values in np.random.default_rng(0).integers(0, 21, (12, 7)).__truediv__(20).tolist()
     ],
+    "selection": [{"rule": r, "price": s, "trained": x, "rounds": t}
+                  for r in (1, 2, 3) for s in (0, 0.3) for x in (0.1, 0.9) for t in (0, 20, 200)],
     "scoring": [{"belief": p, "report": c} for p in (0.1, 0.5, 0.6, 0.98) for c in (0.02, 0.5, 0.8)],
 }
 
@@ -185,3 +194,27 @@ def test_the_script_loads_nothing() -> None:
     assert "http" not in script.replace("http://www.w3.org/2000/svg", "")
     assert Path(web.FOLDER / "explore_view.js").stat().st_size + len(script) < 60_000
     assert "import " not in script and "innerHTML" not in script
+
+
+def test_selection_explorer_follows_the_replicator_equation_of_its_payoffs() -> None:
+    for params, state in _cases("selection"):
+        trained = params["trained"]
+        start = np.array([(1 - trained) / 2, trained, (1 - trained) / 2])
+        path = replicator(lambda shares, pays=state["pays"]: np.array(pays), start, 2000, 0.1 * params["rounds"] / 2000)
+        assert state["now"] == pytest.approx(path[-1], abs=2e-3)
+
+
+def test_selection_explorer_pays_what_the_recorded_desks_earned(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, team = documents("test"), Roster.load("documents").agents
+    plain, statements = client("documents_test", "replay"), client("documents_trained", "replay")
+    for who, adapter in enumerate(("", "quadratic-0")):
+        heard = asyncio.run(hear(cases, team, plain, adapter, statements))
+        said, right = np.nan_to_num(np.asarray(heard.reports)), np.asarray(heard.found)
+        for rule, name in enumerate(("metric", "popular", "quadratic"), start=1):
+            paid = np.mean(RULES[name].rule(said, right).rewards)
+            state = next(s for params, s in _cases("selection") if params["rule"] == rule)
+            assert state["pays"][who] == pytest.approx(paid, abs=5e-4)
+        top = said == said.max(axis=1, keepdims=True)
+        shipped = float(((top * right).sum(axis=1) / top.sum(axis=1)).mean())
+        found = [s["right"] for _, s in _cases("selection") if s["most"] == who]
+        assert found and found[0] == pytest.approx(shipped, abs=5e-4)

@@ -14,14 +14,13 @@ import pytest
 
 from mechlib.agents.llm import client
 from mechlib.agents.roster import Roster
+from mechlib.course.paid import DIGITS, FINE, PRIZE, RULES, SILENCE, payoffs, stating
 from mechlib.course.trained import ask, statement
 from mechlib.course.worlds import documents
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "training"))
-from rules import FINE, PRIZE, RULES, SILENCE, payoffs  # noqa: E402
-
-DIGITS = np.arange(10) / 10
+from rules import find  # noqa: E402
 
 
 def best_digit(name: str, belief: float, rivals: tuple[int, int] = (0, 0)) -> int:
@@ -92,3 +91,31 @@ def test_results_name_the_adapter_that_is_there(file: Path) -> None:
     paid = [epoch["paid"] for epoch in result["curve"][1:]]
     kept = len(paid) if RULES[result["rule"]].prize else 1 + int(np.argmax(paid))
     assert result["best_epoch"] == kept
+
+
+def test_stating_a_digit_earns_what_the_table_says_on_average_over_teams_and_luck() -> None:
+    rng, teams, right = np.random.default_rng(0), [(0, 1, 2), (2, 0, 2), (1, 2, 0)], np.array([0.8, 0.6, 0.1])
+    policy = rng.dirichlet(np.ones(11), 3)
+    found = stating(RULES["slot"], teams, right, policy)
+    table = payoffs(RULES["slot"])
+    for kind, digit in [(0, 9), (1, 3), (2, 0)]:
+        plays = [(team, seat) for team in teams for seat in range(3) if team[seat] == kind]
+        total = 0.0
+        for team, seat in plays:
+            for luck, said in product(product((0, 1), repeat=3), product(range(11), repeat=3)):
+                if said[seat] == digit:
+                    chance = np.prod([right[k] if hit else 1 - right[k] for k, hit in zip(team, luck, strict=True)])
+                    others = np.prod([policy[team[i], said[i]] for i in range(3) if i != seat])
+                    total += chance * others * table[(*luck, *said, seat)]
+        assert found[kind, digit] == pytest.approx(total / len(plays))
+
+
+def test_any_rule_can_be_trained_under(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from mechlib import second_price\n")
+    paid = find(f"{file}:second_price")
+    profile = (0, 0, 0, 9, 4, 2)
+    assert payoffs(paid)[profile] == pytest.approx([-0.4, 0, 0])
+    for name in ("fair", f"{file}:third_price", "nowhere.py:rule"):
+        with pytest.raises(ValueError, match="RULE="):
+            find(name)

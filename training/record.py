@@ -46,17 +46,17 @@ async def tokens(agent: Agent, what: str, tasks: int) -> None:
 async def samples(agent: Agent, what: str, tasks: int) -> None:
     """Ask for four samples of each reply; the profile of the model sets the temperature."""
     tape = client("documents_samples", "record", ROSTER)
-    for case in tqdm(cases("test")[: min(tasks, 60)], desc=f"{agent.model}, samples", mininterval=20):
+    for case in tqdm(cases("test")[:tasks], desc=f"{agent.model}, samples", mininterval=20):
         for prompt in case.prompts:
             for number in range(1, 5):
                 await agent.ask(tape, prompt, sample=number)
 
 
 async def variants(agent: Agent, what: str, tasks: int) -> None:
-    """Ask every variant of the agent's prompt for its answer and stated confidence."""
+    """Ask every variant of the agent's prompt for its answer and stated confidence; the first is in `test` already."""
     tape = client("documents_variants", "record", ROSTER)
-    for variant in Roster.load("rosters/variants.toml").agents:
-        for case in tqdm(cases("test")[: min(tasks, 100)], desc=variant.name, mininterval=20):
+    for variant in Roster.load("rosters/variants.toml").agents[1:]:
+        for case in tqdm(cases("test")[:tasks], desc=variant.name, mininterval=20):
             for prompt in case.prompts:
                 await variant.ask(tape, prompt)
 

@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from frozen import CACHE, FIRST, Adapter, Example, Frozen
 from read import MODEL, ROSTER, examples, frozen
-from rules import FINE, RULES, find, payoffs
+from rules import find
 from torch import Tensor
 from tqdm import tqdm
 
 from mechlib.agents.roster import Roster
+from mechlib.course.paid import FINE, RULES, payoffs
 
 RESULTS, ADAPTERS = Path("training/results"), Path("adapters")
 KINDS = ("fact", "last year", "neither")
@@ -178,7 +179,7 @@ def compare(result: dict[str, object], committed: Path) -> None:
     """Print what the run reached on the validation tasks, beside what the committed one did and what was aimed at."""
     curve, at = result["curve"], result["best_epoch"]
     before = json.loads(committed.read_text()) if committed.exists() else None
-    print(f"epoch {at} of {len(curve) - 1}; the likeliest digits of {result['settings']['validation']} validation tasks:")
+    print(f"epoch {at} of {len(curve) - 1}; likeliest digits, {result['settings']['validation']} validation tasks:")
     print(f"{'':14}{'untrained':>11}{'this run':>11}{'committed':>11}{'aimed at':>11}")
     for what in ("auc", "brier", "highest_right", "paid"):
         known = f"{before['curve'][before['best_epoch']][what]:.3f}" if before else "none"

@@ -59,6 +59,20 @@ function scoring({ belief: p, report }) {
   return { absolute: absolute(report), quadratic: quadratic(report), logarithmic: logarithmic(report), best: p >= 0.5 ? 1 : 0, curves };
 }
 
+// What desks earned on the 200 test tasks under each of the three rules, and how often a team of them passed on a right answer.
+const SELECTED = [["as it is", [0.8945, -0.1622, -0.0683], 0.4225], ["trained to be honest", [0.3653, 0.2473, 0.3331], 0.8542], ["silent", [0, 0, 0], 0]];
+
+function selection({ rule, price, trained, rounds }) {
+  const start = [(1 - trained) / 2, trained, (1 - trained) / 2];
+  const pays = SELECTED.map(([, paid], i) => (i === 2 ? price : paid[rule - 1]));
+  const at = (round) => {
+    const grown = start.map((x, i) => x * Math.exp(0.1 * round * (pays[i] - Math.max(...pays))));
+    return grown.map((x) => x / sum(grown));
+  };
+  const now = at(rounds), most = now.indexOf(Math.max(...now));
+  return { at, now, pays, most, right: SELECTED[most][2] };
+}
+
 const bars = (groups, names, values, axis) => ({ kind: "bars", groups, series: names.map((name, i) => ({ name, values: values[i] })), axis });
 const COUNT = ["nobody", "one agent", "two agents", "all three"];
 
@@ -107,5 +121,12 @@ export const models = {
         curve("logarithmic", grid(0.002, 0.998, 200), s.curves.logarithmic, belief)] }),
     say: ({ belief, report }, s) => `With belief ${show(belief)}, the absolute rule pays most for saying ${s.best}; the quadratic and the logarithmic rule, `
       + `for saying ${show(belief)}. Saying ${show(report)} earns ${show(s.absolute)}, ${show(s.quadratic)} and ${show(s.logarithmic)}.`,
+  },
+  selection: {
+    compute: selection,
+    draw: ({ rounds }, s) => ({ kind: "curves", x: ["rounds", 0, 200], y: ["share of the agents", 0, 1], ruler: [rounds, "now"],
+      series: SELECTED.map(([name], i) => curve(name, grid(0, 200, 100), (t) => s.at(t)[i], rounds)) }),
+    say: ({ rounds }, s) => `After ${rounds} rounds ${SELECTED.map(([name], i) => `${show(s.now[i])} are ${name}`).join(", ")}. `
+      + (s.most === 2 ? "A silent team passes nothing on." : `A team of the most common kind passes on a right answer ${show(s.right)} of the time.`),
   },
 };

@@ -14,6 +14,7 @@ Starting values, each with a default:
 - 03: `agreement_explorer` with `good`, `accuracy`, `blind`
 - 04: `credit_explorer` with `A`, `B`, `AB`, `C`, `AC`, `BC`, `ABC`
 - 05: `scoring_explorer` with `belief`, `report`
+- 06: `selection_explorer` with `rule`, `price`, `trained`, `rounds`
 
 The reader drags in the drawing or moves the sliders (arrow keys work); ``widget.params`` is what they chose. All is
 drawn by ``explore_models.js`` and ``explore_view.js`` beside this file, from the texts and ranges in
@@ -117,3 +118,8 @@ def credit_explorer(**start: float) -> Explorer:
 def scoring_explorer(**start: float) -> Explorer:
     """Explore the absolute, quadratic and logarithmic rule at a `belief`, for every `report`."""
     return Explorer("scoring", **start)
+
+
+def selection_explorer(**start: float) -> Explorer:
+    """Explore which desks are kept under a `rule` (1 to 3) and a `price` of silence, from a share `trained` on."""
+    return Explorer("selection", **start)

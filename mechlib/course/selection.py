@@ -78,8 +78,13 @@ class Game:
         """Return the path of a population that keeps what is paid best, from even shares on, or from `start`."""
         count = len(self.variants)
         shares = np.full(count, 1 / count) if start is None else np.asarray(start, float)
-        path = replicator(self.fitness, shares, steps, step)
-        return Selected(path, np.array([self.rightness(x) for x in path]))
+        path = self._path(shares, steps, step)
+        right = self.right.mean(axis=0)
+        return Selected(path, np.array([x @ (right @ self.chances(x)) for x in path]))
+
+    def _path(self, shares: Floats, steps: int, step: float) -> Floats:
+        table = self.payoffs.mean(axis=0)  # once, and not at every step as `fitness` would
+        return replicator(lambda x: np.asarray(table @ self.chances(x)), shares, steps, step)
 
     def resampled(self, rng: np.random.Generator) -> Game:
         """Return the game on tasks drawn afresh from these, with replacement."""
@@ -92,7 +97,7 @@ class Game:
         ends, right = [], []
         for _ in tqdm(range(draws), desc="resampling tasks", delay=1.0, leave=False):
             game = self.resampled(rng)
-            path = replicator(game.fitness, np.full(len(self.variants), 1 / len(self.variants)), steps, 0.1)
+            path = game._path(np.full(len(self.variants), 1 / len(self.variants)), steps, 0.1)
             ends.append(path[-1])
             right.append(game.rightness(path[-1]))
         table = np.array(ends)
@@ -139,14 +144,12 @@ def empirical_game(
         raise ValueError(f"reports, found and costs must be ({len(variants)} variants, tasks, agents); they are "
                          f"{said.shape}, {right.shape} and {spent.shape}")
     count, tasks, agents = said.shape
-    earned = np.zeros((*[count] * agents, tasks, agents))
-    hit = np.zeros((*[count] * agents, tasks))
     seats = [*range(agents)]
-    for profile in itertools.product(range(count), repeat=agents):
-        tables = (table[list(profile), :, seats].T for table in (said, right, spent))
-        played = replay(rule, Recorded(*tables))
-        earned[profile] = played.rewards + prize * played.allocation
-        hit[profile] = played.right
+    profiles = [*itertools.product(range(count), repeat=agents)]
+    rows = (np.concatenate([table[list(profile), :, seats].T for profile in profiles]) for table in (said, right, spent))
+    played = replay(rule, Recorded(*rows))  # all profiles in one go: (profiles * tasks, agents)
+    earned = (played.rewards + prize * played.allocation).reshape(*[count] * agents, tasks, agents)
+    hit = played.right.reshape(*[count] * agents, tasks)
     teams = np.array([*itertools.product(range(count), repeat=agents - 1)]).reshape(-1, agents - 1)
 
     def by_task(table: Floats, seat: int) -> Floats:
