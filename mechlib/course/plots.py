@@ -169,6 +169,27 @@ def bars(
     _finish(drawn, axes, alt, [] if alone else list(table), labels)
 
 
+def spread(runs: Mapping[str, ArrayLike], *, alt: str = "", axes: Axes | None = None, **labels: Any) -> None:
+    """Draw a row a name: every run as a faint dot, and their mean as a line; one number alone is a diamond.
+
+    The numbers stand beside the rows. A run's height within its row means nothing: it keeps dots apart.
+    """
+    drawn, axes = _start(axes, height=1.1 + 0.42 * len(runs))
+    for row, values in enumerate(map(np.atleast_1d, runs.values())):
+        colour = COLOURS[0] if len(values) > 1 else COLOURS[1]
+        if len(values) > 1:
+            heights = row + 0.6 * ((np.arange(len(values)) * 0.618034) % 1 - 0.5)  # the golden ratio scatters evenly
+            axes.scatter(values, heights, s=7, color=colour, alpha=0.35, linewidths=0)
+            axes.plot([np.mean(values)] * 2, [row - 0.36, row + 0.36], color=INK, linewidth=2.2)
+        else:
+            axes.scatter(values, [row], s=46, marker="D", color=colour)
+        axes.annotate(f"{np.mean(values):.2f}", (1, row), (4, 0), xycoords=axes.get_yaxis_transform(),
+                      textcoords="offset points", va="center", fontsize=9)
+    axes.set_yticks(range(len(runs)), list(runs))
+    axes.set_ylim(len(runs) - 0.5, -0.5)
+    _finish(drawn, axes, alt, [], labels)
+
+
 def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str) -> None:
     """Draw stated confidence against the share that was right, with 95 % intervals, an axes a name.
 

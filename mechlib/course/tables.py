@@ -48,7 +48,8 @@ class Table:
             body += "<tr>"
             for header, cell in zip(self.columns, row, strict=True):
                 tag, scope = ("th", ' scope="row"') if header == first and first not in self.right else ("td", "")
-                body += f'<{tag}{scope} style="{style[header]};white-space:nowrap">{html.escape(cell)}</{tag}>'
+                wrap = ";white-space:nowrap" if header in self.right else ""  # numbers stay whole, sentences may break
+                body += f'<{tag}{scope} style="{style[header]}{wrap}">{html.escape(cell)}</{tag}>'
             body += "</tr>"
         top = f'<caption style="caption-side:top;text-align:left;color:inherit">{html.escape(self.caption)}</caption>'
         return ('<div style="overflow-x:auto"><table style="font-variant-numeric:tabular-nums;color:inherit">'
