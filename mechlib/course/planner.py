@@ -76,7 +76,7 @@ def dispatch(
         elif planner == "lot":
             trust = np.zeros((orders, n))
         else:
-            trust = np.divide(total, weight, out=np.full((orders, n), newcomer), where=weight > 0)
+            trust = np.divide(total, weight, out=np.full((orders, n), float(newcomer)), where=weight > 0)
         k = (trust + 1e-9 * rng.random((orders, n))).argmax(axis=1)
         if planner == "reputation":
             k = np.where(rng.random(orders) < exploration, rng.integers(n, size=orders), k)
