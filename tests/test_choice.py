@@ -33,6 +33,20 @@ def test_the_highest_report_ships_and_ties_go_to_the_lowest_index():
     assert highest([[0.0, -1.0], [2.0, 3.0]]).tolist() == [[1, 0], [0, 1]]
 
 
+def test_a_lot_gives_equal_reports_equal_chances():
+    assert highest([0.9, 0.3, 0.9], ties="lot").tolist() == [0.5, 0, 0.5]
+    assert highest([[0.9, nan, 0.9], [0.2, 0.4, 0.1], [nan, nan, nan]], ties="lot").tolist() == [
+        [0.5, 0, 0.5], [0, 1, 0], [0, 0, 0]]
+    assert highest([0.0, nan, nan], ties="lot").tolist() == [1, 0, 0]
+
+
+def test_a_choice_by_lot_pays_and_audits_like_any_other():
+    def rule(reports, found):
+        return Award(highest(reports, ties="lot"), quadratic(reports, found))
+
+    assert audit(rule, Beliefs(BELIEFS, 3)).is_dsic
+
+
 def test_who_abstains_is_never_chosen():
     assert highest([nan, 0.0, 0.0]).tolist() == [0, 1, 0]
     assert softened(0.2)([nan, 0.5, 0.9]) == pytest.approx([0, 0.2, 0.8])
@@ -154,6 +168,7 @@ def test_spite_pays_where_the_best_mark_ships():
     [
         (lambda: highest(["high", "low"]), "reports must be an array of real numbers"),
         (lambda: highest([]), "reports is empty"),
+        (lambda: highest([0.1], ties="last"), 'ties must be "first" or "lot"; it is \'last\''),
         (lambda: best_mark([1, 1], [0.5, 0.5]), r"marks has shape \(2,\)"),
         (lambda: best_mark([1, 1], [[0.5, 0.5, 0.1]]), r"marks has shape \(1, 3\), the reports \(2,\)"),
         (lambda: best_mark([1, 1], [[0.5, "good"]]), "marks must be an array of real numbers"),

@@ -109,6 +109,17 @@ def test_bars_alone_and_in_groups():
     assert right.texts[3].xy[1] == 6  # above the upper error
 
 
+def test_a_row_of_runs_shows_every_run_and_their_mean_and_a_number_alone_a_diamond():
+    _, axes = plots.figure()
+    plots.spread({"bandit": [0.2, 0.4, 0.6], "oracle": 0.9}, axes=axes, xlabel="share right")
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["bandit", "oracle"]
+    assert sorted(axes.collections[0].get_offsets()[:, 0]) == pytest.approx([0.2, 0.4, 0.6])
+    assert axes.lines[0].get_xdata() == pytest.approx([0.4, 0.4])
+    assert axes.collections[1].get_offsets().tolist() == [[0.9, 1.0]]
+    assert [text.get_text() for text in axes.texts] == ["0.40", "0.90"]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is on top
+
+
 def test_a_reliability_diagram_for_each_agent(shown):
     rng = np.random.default_rng(1)
     tables = {name: reliability(rng.random(50), rng.random(50) < 0.5, 5) for name in "ab"}

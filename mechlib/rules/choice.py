@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,27 +30,35 @@ from mechlib.rules.scoring import Rule
 Choice = Callable[[ArrayLike], Floats]
 
 
-def highest(reports: ArrayLike) -> Floats:
-    """Choose the highest report; ties go to the lowest index.
+def highest(reports: ArrayLike, ties: Literal["first", "lot"] = "first") -> Floats:
+    """Choose the highest report.
 
     Parameters
     ----------
     reports : array_like (..., n)
         NaN abstains.
+    ties : {"first", "lot"}
+        Whether equal reports leave the choice to the lowest index, or to a lot, in which each has the same chance.
 
     Returns
     -------
     array (..., n)
-        1 for the chosen agent, 0 for the others.
+        The chance that each agent is chosen: 1 for one and 0 for the others, or 1/k for each of k that tie.
 
     Raises
     ------
     ValueError
-        If the reports are empty or not numbers.
+        If the reports are empty or not numbers, or `ties` is something else.
     """
     claims = checked("reports", reports, negative=True, missing=True)
     speaks = ~np.isnan(claims)
-    best = np.argmax(np.where(speaks, claims, -np.inf), axis=-1)
+    said = np.where(speaks, claims, -np.inf)
+    if ties == "lot":
+        tied = speaks & (said == said.max(axis=-1, keepdims=True))
+        return np.asarray(tied / np.maximum(tied.sum(axis=-1, keepdims=True), 1))
+    if ties != "first":
+        raise ValueError(f'ties must be "first" or "lot"; it is {ties!r}')
+    best = np.argmax(said, axis=-1)
     return np.asarray((np.arange(claims.shape[-1]) == best[..., None]) & speaks, float)
 
 
