@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Array = NDArray[Any]
 Rule = Callable[..., Any]
+#: Beyond it a sum of many numbers may run over.
+LARGEST = 1e300
 
 
 class Outcome(NamedTuple):
@@ -63,10 +65,10 @@ def transfers(result: Any) -> Floats:
         If it has neither.
     """
     if hasattr(result, "rewards"):
-        return np.asarray(result.rewards, float)
+        return numbers("the result's rewards", result.rewards)
     if hasattr(result, "payments"):
-        return -np.asarray(result.payments, float)
-    raise TypeError(f"{result!r:.80} has neither payments nor rewards: return an Outcome or an Award")
+        return -numbers("the result's payments", result.payments)
+    raise TypeError(f"result is {result!r:.80}, which has neither payments nor rewards: return an Outcome or an Award")
 
 
 def utility(types: ArrayLike, result: Outcome | Award) -> Floats:
@@ -126,9 +128,14 @@ def revenue(result: Any) -> Floats:
 
 
 def _worth(types: ArrayLike, result: Outcome | Award) -> Floats:
-    array, allocation = checked("types", types, negative=True), np.asarray(result.allocation, float)
-    if array.shape[-1] != allocation.shape[-1]:
-        raise ValueError(f"types has {array.shape[-1]} agents and the result {allocation.shape[-1]}: pass one each.")
+    if not hasattr(result, "allocation"):
+        raise TypeError(f"result is {result!r:.80}, which has no allocation: pass an Outcome or an Award")
+    array = checked("types", types, negative=True)
+    allocation = checked("the result's allocation", result.allocation, negative=True)
+    if not array.shape[-1] == allocation.shape[-1] == np.shape(transfers(result))[-1]:
+        raise ValueError(f"types has {array.shape[-1]} agents and the result {allocation.shape[-1]}, paid "
+                         f"{np.shape(transfers(result))}: pass one each.")
+    checked("the result's transfers", np.nan_to_num(transfers(result), posinf=0.0, neginf=0.0), negative=True)
     return np.asarray(-array * allocation if isinstance(result, Award) else array * allocation, float)
 
 
@@ -140,6 +147,7 @@ def arguments(rule: Rule) -> int:
     ValueError
         If there are none, or more than three.
     """
+    function("rule", rule)
     try:
         parameters = inspect.signature(rule).parameters.values()
     except (TypeError, ValueError):
@@ -316,21 +324,17 @@ def checked(
     like : tuple of int, optional
         The shape that is broadcast to.
     """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biufO":
-            raise TypeError(f"its numbers are of type {array.dtype}")
-        array = array.astype(float, copy=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of real numbers, one an agent, but {error}.") from error
+    array = numbers(name, values)
     if not array.size or array.ndim == 0 or ndim not in (None, array.ndim):
         raise ValueError(f"{name} {'' if array.size else 'is empty, it '}must have {ndim or 'one or more'} axes, the "
                          f"agents on the last one unless said otherwise; it has shape {array.shape}.")
-    if not np.isfinite(array).all() or not (negative or array.min() >= 0):
-        sound = np.isfinite(array) & (negative | (array >= 0)) | (missing & np.isnan(array))
+    least = 0.0 if not negative else -LARGEST
+    if not (array.min() >= least and array.max() <= LARGEST):  # so that NaN is looked at too
+        sound = (array >= least) & (array <= LARGEST) | (missing & np.isnan(array))
         if not sound.all():
             at = tuple(np.argwhere(~sound)[0].tolist())
-            what = "NaN" if np.isnan(array[at]) else "infinite" if np.isinf(array[at]) else "negative"
+            large = "infinite" if np.isinf(array[at]) else f"beyond {LARGEST:g}, where sums run over"
+            what = "NaN" if np.isnan(array[at]) else large if abs(array[at]) > LARGEST else "negative"
             raise ValueError(f"{name}{list(at)} is {array[at]}, which is {what}: give a finite number"
                              f"{'' if negative else ' of at least 0'}, or leave the agent out.")
     if like is None or array.shape == like:
@@ -342,8 +346,70 @@ def checked(
                          "agent.") from None
 
 
-def counted(name: str, number: Any, least: int = 1) -> int:
-    """Return a count as an int, or raise a ValueError unless it is a whole number of at least `least`."""
-    if not isinstance(number, Integral) or number < least:
-        raise ValueError(f"{name} is {number!r}: it must be a whole number (an int) of at least {least}.")
+def numbers(name: str, values: Any) -> Floats:
+    """Return real numbers as floats of whatever shape, or raise a ValueError where the conversion would drop something.
+
+    An array that masks entries, imaginary parts, dates, and numbers written as text are refused.
+    """
+    if type(values) is np.ndarray and values.dtype == float:
+        return values
+    try:
+        if isinstance(values, np.ma.MaskedArray):
+            if np.ma.is_masked(values):
+                raise TypeError("some of its entries are masked; fill them in, or leave them out")
+            values = values.data
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"its numbers are of type {array.dtype}")
+        if array.dtype.kind == "O" and (odd := [x for x in array.ravel() if x is None or isinstance(x, str | bytes)]):
+            raise TypeError(f"it holds {odd[0]!r:.80}")
+        return array.astype(float, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must be an array of real numbers, one an agent, but {error}.") from error
+
+
+def counted(name: str, number: Any, least: int = 1, most: int | None = None) -> int:
+    """Return a count as an int, or raise a ValueError unless it is a whole number from `least` up to `most`."""
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
+        raise ValueError(f"{name} is {number!r:.80}: it must be a whole number (an int) of at least {least}.")
+    if most is not None and int(number) > most:
+        raise ValueError(f"{name} is {number!r:.80}: it must be at most {most:,}, or there is too much to do.")
     return int(number)
+
+
+def real(name: str, number: Any, within: str = "(-inf, inf)") -> float:
+    """Return a real number as a float, or raise a ValueError unless it lies within an interval such as "(0, 1]"."""
+    low, high = (float(end) for end in within[1:-1].split(","))
+    try:
+        if not isinstance(number, Real) and np.ndim(number) == 0 and isinstance(number, np.ndarray):
+            number = number.item()
+        if not isinstance(number, Real):
+            raise TypeError
+        value = float(number)
+        inside = low < value < high or (value == low and within[0] == "[") or (value == high and within[-1] == "]")
+        if not inside or LARGEST < abs(value) < np.inf:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} is {number!r:.80}: it must be one number in {within}.") from None
+    return value
+
+
+def function(name: str, given: Any) -> Any:
+    """Return what can be called, or raise a TypeError."""
+    if not callable(given):
+        raise TypeError(f"{name} is {given!r:.80}: it must be a function.")
+    return given
+
+
+def generator(name: str, given: Any) -> np.random.Generator:
+    """Return a generator of random numbers, or raise a TypeError."""
+    if not isinstance(given, np.random.Generator):
+        raise TypeError(f"{name} is {given!r:.80}: it must be a numpy.random.Generator, as default_rng(0) makes them.")
+    return given
+
+
+def flag(name: str, given: Any) -> bool:
+    """Return a truth value, or raise a TypeError for what is neither True nor False."""
+    if not isinstance(given, bool | np.bool_):
+        raise TypeError(f"{name} is {given!r:.80}: it must be True or False.")
+    return bool(given)

@@ -21,8 +21,26 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Array, Award, Floats, Ints, Lifted, Outcome, Rule, arguments, lift, transfers
+from mechlib.mechanism import (
+    LARGEST,
+    Array,
+    Award,
+    Floats,
+    Ints,
+    Lifted,
+    Outcome,
+    Rule,
+    arguments,
+    checked,
+    counted,
+    flag,
+    lift,
+    numbers,
+    real,
+    transfers,
+)
 
+_MANY = 10_000  # agents
 _ARRAYS = ("slope", "base", "allocation", "low", "high", "mean")
 
 
@@ -207,6 +225,8 @@ class Values(Setting):
     honest: tuple[int, ...]
 
     def __init__(self, types: Any, n: int | None = None, *, reports: Any = None) -> None:
+        if n is not None:
+            counted("n", n, most=_MANY)
         grids = _grids("types", types, n)
         object.__setattr__(self, "honest", tuple(map(len, grids)))
         more = [()] * len(grids) if reports is None else _grids("reports", reports, n)
@@ -258,17 +278,17 @@ class Beliefs(Setting):
         self, grid: ArrayLike, n: int, prize: float = 0.0, *, silence: bool = False, reports: Any = None,
         costs: ArrayLike | None = None,
     ) -> None:
-        beliefs = _grids("grid", *_shared(grid, n))
-        more = _grids("reports", *_shared(reports, n)) if reports is not None else [np.empty(0)] * n
+        counted("n", n, most=_MANY), real("prize", prize), flag("silence", silence)
+        beliefs = _grids("grid", *_shared("grid", grid, n))
+        more = _grids("reports", *_shared("reports", reports, n)) if reports is not None else [np.empty(0)] * n
         for name, table in (("grid", beliefs), ("reports", more)):
             if any(((column < 0) | (column > 1)).any() for column in table):
                 raise ValueError(f"{name} must hold chances between 0 and 1; it was {table[0].tolist()!s:.80}")
         if len(beliefs) != n or len(more) != n:
             raise ValueError(f"grid and reports must be one for all, or a row for each of the {n} agents")
-        spent = np.zeros(n) if costs is None else np.asarray(costs, float)
-        if spent.shape != (n,) or not np.isfinite(spent).all() or not math.isfinite(prize):
-            raise ValueError(f"costs must be {n} finite numbers, one an agent, and the prize finite; they were "
-                             f"{costs!r:.80} and {prize!r}")
+        spent = np.zeros(n) if costs is None else checked("costs", costs, negative=True)
+        if spent.shape != (n,):
+            raise ValueError(f"costs must be {n} finite numbers, one an agent; they were {costs!r:.80}")
         quiet = np.array([math.nan] * silence)
         grids = tuple(np.append(_joined(a, b), quiet) for a, b in zip(beliefs, more, strict=True))
         values = (grids, tuple(map(len, beliefs)), float(prize), tuple(spent.tolist()))
@@ -363,18 +383,27 @@ class Actions(Setting):
         self, costs: Mapping[str, float] | Sequence[Mapping[str, float]], n: int | None = None,
         told: str | Sequence[str] | None = None,
     ) -> None:
-        tables = [dict(costs)] * (n or 0) if isinstance(costs, Mapping) else [dict(table) for table in costs]
+        if n is not None:
+            counted("n", n, most=_MANY)
+        several = isinstance(costs, Sequence) and all(isinstance(table, Mapping) for table in costs)
+        tables = [dict(costs)] * (n or 0) if isinstance(costs, Mapping) else [*map(dict, costs)] if several else []
         if not tables or n not in (None, len(tables)):
             raise ValueError("costs must be one mapping of action names to costs with n=, or a sequence of n of them")
-        if not all(table and np.isfinite([*table.values()]).all() for table in tables):
-            raise ValueError(f"costs must name actions for each agent, each at a finite cost; it was {costs!r:.100}")
-        orders = [told] * len(tables) if told is None or isinstance(told, str) else [*told]
+        for table in tables:
+            if not table or not all(isinstance(action, str) for action in table):
+                raise ValueError(f"costs must name actions for each agent, each at a cost; it was {costs!r:.100}")
+            for action, cost in table.items():
+                real(f"costs[{action!r:.40}]", cost)
+        alike = told is None or isinstance(told, str)
+        orders = [told] * len(tables) if alike else [*told] if isinstance(told, Sequence) else []
+        if len(orders) != len(tables) or not all(order is None or isinstance(order, str) for order in orders):
+            raise ValueError(f"told is {told!r:.80}: name one action for all, or one for each of {len(tables)} agents")
         grids = []
         for i, (table, order) in enumerate(zip(tables, orders, strict=True)):
             names = [*table]
             obey = names[-1] if order is None else order
             if obey not in table:
-                raise ValueError(f"agent {i} is told to {obey!r}, but its actions are {', '.join(names)}")
+                raise ValueError(f"agent {i} is told to {obey!r:.80}, but its actions are {', '.join(names)}")
             grids.append(np.array([names.index(obey), *(k for k, name in enumerate(names) if name != obey)]))
         for name, value in (("grids", tuple(grids)), ("honest", (1,) * len(grids)), ("actions", tuple(tables))):
             object.__setattr__(self, name, value)
@@ -435,8 +464,8 @@ class Joint(Values):
     chances: Floats = field(default_factory=lambda: np.empty(0))
 
     def __init__(self, profiles: ArrayLike, chances: ArrayLike, *, reports: Any = None) -> None:
-        table, odds = np.asarray(profiles), np.asarray(chances, float)
-        if table.ndim != 2 or odds.shape != table.shape[:1] or (odds < 0).any() or abs(odds.sum() - 1) > 1e-9:
+        (table, *_), odds = _grids("profiles", [profiles], None), numbers("chances", chances)
+        if table.ndim != 2 or odds.shape != table.shape[:1] or not (odds >= 0).all() or not abs(odds.sum() - 1) <= 1e-9:
             raise ValueError(f"profiles must be (m, n) and chances (m,), none negative, summing to 1; they have shapes "
                              f"{table.shape} and {odds.shape}, and the sum is {odds.sum():g}")
         columns = [np.unique(column) for column in table.T]
@@ -548,11 +577,17 @@ def net(agent: int, kind: Any, result: Any) -> float:
 
 def _grids(name: str, value: Any, n: int | None) -> list[Array]:
     try:
+        if isinstance(value, str | bytes):
+            raise TypeError("it is text")
         columns = [np.asarray(value)] * n if n else [np.asarray(column) for column in value]
+        columns = [numbers(name, value if n else c) if c.dtype.kind in "cfO" else c for c in columns]
+        for masked in [value] if n else value:
+            if np.ma.is_masked(masked):
+                raise TypeError("some of its entries are masked")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is {value!r:.120}: {error}. With n= pass one grid that all share; without it, a grid "
                          "for each agent") from error
-    sound = all(c.ndim and c.size and c.dtype.kind != "O" and (c.dtype.kind != "f" or np.isfinite(c).all())
+    sound = all(c.ndim and c.size and c.dtype.kind in "biufU" and (c.dtype.kind != "f" or (abs(c) <= LARGEST).all())
                 for c in columns)
     if not columns or not sound:
         raise ValueError(f"{name} is {value!r:.120}: pass a grid of one or more finite numbers, words or vectors for "
@@ -560,9 +595,9 @@ def _grids(name: str, value: Any, n: int | None) -> list[Array]:
     return columns
 
 
-def _shared(grid: ArrayLike, n: int) -> tuple[Floats, int | None]:
+def _shared(name: str, grid: ArrayLike, n: int) -> tuple[Floats, int | None]:
     """Return a grid of numbers, and how many agents share it: None for a row an agent."""
-    table = np.asarray(grid, float)
+    table = numbers(name, grid)
     return table, None if table.ndim == 2 else n
 
 

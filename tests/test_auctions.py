@@ -144,9 +144,9 @@ def test_bad_settings_are_named() -> None:
     for units in (0, -1, 1.5, "2"):
         with pytest.raises(ValueError, match="units is"):
             vickrey([1, 2], units)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="reserve must have 1 axes"):
+    with pytest.raises(ValueError, match=r"reserve is .* one number"):
         first_price([1, 2], reserve=[1, 2, 3])
-    with pytest.raises(ValueError, match=r"reserve.*negative"):
+    with pytest.raises(ValueError, match="reserve is -1"):
         first_price([1, 2], reserve=-1)
     with pytest.raises(ValueError, match="price has shape"):
         posted_price([1, 2], [1, 2, 3])

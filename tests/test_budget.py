@@ -76,8 +76,8 @@ def test_a_batch_of_budgets_is_its_rows() -> None:
 
 
 def test_bad_budgets_are_named() -> None:
-    for budget, message in ((-1, "negative"), (np.nan, "NaN"), (np.inf, "infinite")):
-        with pytest.raises(ValueError, match=f"budget.*{message}"):
+    for budget in (-1, np.nan, np.inf, "1"):
+        with pytest.raises(ValueError, match=r"budget is .* one number in \[0, inf\)"):
             budget_feasible([1], [1], budget)
     with pytest.raises(ValueError, match="costs must be an array of real numbers"):
         budget_feasible(["low"], [1], 1)

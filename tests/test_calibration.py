@@ -77,8 +77,8 @@ def test_auc_is_the_chance_that_right_answers_are_stated_more_surely():
         (lambda: brier_decomposition([50], [1]), "confidence must lie"),
         (lambda: reliability([0.5], [2]), "correct must lie"),
         (lambda: reliability([0.5], [1], bins=0), "bins"),
-        (lambda: auc(["high"], [1]), "confidence must be an array of numbers"),
-        (lambda: auc([0.5], ["yes"]), "correct must be an array of numbers"),
+        (lambda: auc(["high"], [1]), "confidence must be an array of real numbers"),
+        (lambda: auc([0.5], ["yes"]), "correct must be an array of real numbers"),
         (lambda: auc([0.5], [np.nan]), "correct must lie"),
     ],
 )

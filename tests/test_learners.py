@@ -142,12 +142,12 @@ def test_fitness_may_be_a_function():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: Hedge(0, 1.0), "actions and rate"),
-        (lambda: Hedge(2, 0.0), "best_rate"),
+        (lambda: Hedge(0, 1.0), "actions is 0"),
+        (lambda: Hedge(2, 0.0), "rate is 0.0"),
         (lambda: Exp3(2, 0.0), "explore"),
         (lambda: Hedge(2, 1.0).update([0, 2]), "payoffs must lie"),
-        (lambda: Exp3(2, 0.1).update(7, 1.0), "actions must be from 0 to 1"),
-        (lambda: Exp3(2, 0.1).update(-1, 1.0), "actions must be from 0 to 1"),
+        (lambda: Exp3(2, 0.1).update(7, 1.0), "actions must be whole numbers from 0 to 1"),
+        (lambda: Exp3(2, 0.1).update(-1, 1.0), "actions must be whole numbers from 0 to 1"),
         (lambda: replicator([[0, 1], [1, 0]], [0.5, 0.6]), "start must hold shares"),
     ],
 )

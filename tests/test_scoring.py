@@ -167,8 +167,8 @@ def test_a_grid_of_reports_and_accuracies_is_scored_at_once():
         (0.5, -1, "accuracy must lie"),
         (0.5, np.nan, "accuracy must lie"),
         ([0.5, 0.5], [1, 1, 1], r"have shapes \(2,\) and \(3,\)"),
-        ("sure", 1, "confidence must be an array of numbers"),
-        (0.5, "yes", "accuracy must be an array of numbers"),
+        ("sure", 1, "confidence must be an array of real numbers"),
+        (0.5, "yes", "accuracy must be an array of real numbers"),
     ],
 )
 def test_errors_name_the_argument(confidence, accuracy, words):

@@ -51,6 +51,8 @@ def client(
     **options
         Passed on to `anthropic.AsyncAnthropic` (``timeout``, ``max_retries``, ...).
     """
+    if not isinstance(cassette, str | Path | Cassette):
+        raise TypeError(f"cassette is {cassette!r:.80}: it must be the name of a recording, a path, or a Cassette")
     tape = cassette if isinstance(cassette, Cassette) else Cassette(cassette, mode, roster)
     if tape.mode == "replay":
         options.setdefault("http_client", anthropic.DefaultAsyncHttpxClient(transport=httpx2.MockTransport(_refuse)))
@@ -87,9 +89,10 @@ class Cassette(anthropic.Middleware):
     """
 
     def __init__(self, path: str | Path, mode: Mode | None = None, roster: str | Path | Roster = "open") -> None:
-        chosen = mode or os.environ.get("MECHLIB_LLM") or "replay"
+        chosen = mode if mode is not None else os.environ.get("MECHLIB_LLM") or "replay"
         if chosen not in ("replay", "record", "live"):
-            raise ValueError(f"MECHLIB_LLM is {chosen!r}; it must be replay, record or live")
+            name = "MECHLIB_LLM" if mode is None else "mode"
+            raise ValueError(f"{name} is {chosen!r:.80}; it must be replay, record or live")
         self.mode = cast(Mode, chosen)
         self.path = Path(path) if str(path).endswith(".jsonl") else home() / "recordings" / f"{path}.jsonl"
         self.roster = roster

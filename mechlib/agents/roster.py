@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,17 @@ class Agent:
     max_tokens: int = 64
     reminder: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse here what a server would refuse later, or read otherwise."""
+        for field_name in ("name", "model", "system", "reminder"):
+            if not isinstance(given := getattr(self, field_name), str):
+                raise TypeError(f"{field_name} is {given!r:.80}: it must be a str")
+        if type(self.max_tokens) is not int or self.max_tokens < 1:
+            raise ValueError(f"max_tokens is {self.max_tokens!r:.80}: it must be a whole number of at least 1")
+        pairs = self.examples if isinstance(self.examples, tuple | list) else [None]
+        if not all(isinstance(pair, tuple | list) and [*map(type, pair)] == [str, str] for pair in pairs):
+            raise TypeError(f"examples is {self.examples!r:.80}: it must hold pairs (what a user asks, the reply)")
+
     def request(self, prompt: str) -> dict[str, Any]:
         """Return the arguments of ``messages.create`` for one prompt."""
         tail = f"\n{self.reminder}" if self.reminder else ""
@@ -82,6 +94,8 @@ class Roster:
 
         A roster that is not there is a FileNotFoundError, an agent whose model it does not define a ValueError.
         """
+        if not isinstance(name, str | Path):
+            raise TypeError(f"name is {name!r:.80}: it must be the name of a roster, or a path")
         folders = [folder / "rosters" for folder in (home(), shipped())]
         paths = [Path(name)] if str(name).endswith(".toml") else [folder / f"{name}.toml" for folder in folders]
         path = next((path for path in paths if path.exists()), paths[0])
@@ -100,6 +114,12 @@ class Roster:
 
     def price(self, model: str, input_tokens: int, output_tokens: int) -> float:
         """Return the price of one call, in the roster's currency."""
+        if not isinstance(model, str) or model not in self.models:
+            raise ValueError(f"model is {model!r:.80}: roster {self.name!r} has {sorted(self.models)}")
+        counts: dict[str, Any] = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+        for name, count in counts.items():
+            if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+                raise ValueError(f"{name} is {count!r:.80}: it must be a whole number of at least 0")
         per_input, per_output = self.models[model].price
         return (per_input * input_tokens + per_output * output_tokens) / 1e6
 

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -86,6 +87,8 @@ class Task:
 
 def load_tasks(path: str | Path | None = None) -> tuple[Task, ...]:
     """Read tasks from a JSON Lines file, by default the course's own ``data/questions.jsonl``."""
+    if not isinstance(path, str | PathLike | None):
+        raise TypeError(f"path is {path!r:.80}: it must be the name of a JSON Lines file")
     text = Path(path or find("data/questions.jsonl")).read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.split("\n") if line.strip()]  # splitlines() also splits at U+2028
     return tuple(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mechlib.attacks.profiles import Slab, Table, slabs
 from mechlib.attacks.report import Audit, Witness, plain, sentence
-from mechlib.mechanism import Array, Floats, Rule, checked
+from mechlib.mechanism import Array, Floats, Rule, checked, counted, function, numbers, real
 from mechlib.settings import Actions, Joint, Lines, Listed, Priced, Setting, Values, biggest, net
 
 # For each agent: how likely a slab of the others' profiles is, (types or 1, others), given each of its own types.
@@ -94,6 +94,7 @@ def _audit(
     tolerance: float | None, cells: int,
 ) -> Audit:
     tolerated(tolerance, 0.0)
+    function("rule", rule), counted("cells", cells)
     table = Table(setting, setting.play(rule), cells)
     comparisons, worst, largest = 0, math.inf, _largest(setting, table, cells)
     candidates = list[_Lie]()
@@ -298,12 +299,20 @@ def _distinct(rows: Floats) -> Floats:
 
 def _settled(setting: Any, n: int | None, reports: Any, utility: Any, welfare: Any) -> Setting:
     """Return the setting, or `Values` of a bare grid; priced by the caller's own utility if there is one."""
+    for name, given in (("utility", utility), ("welfare", welfare)):
+        if given is not None:
+            function(name, given)
     if not isinstance(setting, Setting):
+        if not isinstance(setting, Iterable) or isinstance(setting, str | bytes):
+            raise TypeError(f"setting is {setting!r:.80}: it must be a Setting, such as Values(types, n), or a grid")
         nested = any(np.ndim(entry) > 0 for entry in setting)
         if nested and n is not None:
             raise ValueError("setting holds a list of lists, and n is given: write Values(types, n) if all agents "
                              "share these vectors as types, Values(grids) without n if each has a grid of its own")
-        setting = Values(setting, n, reports=reports)
+        try:
+            setting = Values(setting, n, reports=reports)
+        except ValueError as error:
+            raise ValueError(f"setting is no grid: {error}") from error
     elif n is not None or reports is not None:
         raise ValueError("n and reports belong to a bare grid; a setting has them: Values(grid, n, reports=...)")
     if utility is not None:
@@ -315,15 +324,16 @@ def tolerated(tolerance: float | None, largest: float) -> float:
     """Return the tolerance asked for, or a billionth of the largest number; a negative or NaN one is a ValueError."""
     if tolerance is None:
         return 1e-9 * largest
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance is {tolerance}: it must be a number of at least 0")
-    return tolerance
+    return real("tolerance", tolerance, "[0, inf]")
 
 
 def _independent_weights(prior: Any, honest: tuple[int, ...]) -> Weights:
-    rows = [np.asarray(row, float) for row in ([prior] * len(honest) if np.ndim(prior[0]) == 0 else prior)]
+    if isinstance(prior, str | bytes) or not isinstance(prior, Sequence | np.ndarray) or not len(prior):
+        raise ValueError(f"prior is {prior!r:.80}: it must hold how likely each type is, (k,), or a row an agent")
+    alike = np.ndim(prior[0]) == 0
+    rows = [numbers("prior", prior)] * len(honest) if alike else [numbers("prior", row) for row in prior]
     fits = [row.shape for row in rows] == [(count,) for count in honest]
-    if not fits or any(not (row >= 0).all() or abs(row.sum() - 1) > 1e-9 for row in rows):
+    if not fits or any(not (row >= 0).all() or not abs(row.sum() - 1) <= 1e-9 for row in rows):
         raise ValueError(f"prior must hold a row an agent, of {[*honest]} probabilities, none negative, that sum to 1; "
                          f"it has rows of {[row.size for row in rows]} that sum to "
                          f"{[row.sum().round(6) for row in rows]}")

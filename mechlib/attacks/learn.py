@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mechlib.attacks.learners import Exp3, Hedge
-from mechlib.mechanism import Array, Floats, Ints, Rule, counted
+from mechlib.mechanism import Array, Floats, Ints, Rule, counted, function
 from mechlib.settings import Setting, show
 
 _KEPT = 2**23  # numbers that are kept of what profiles earned
@@ -106,12 +106,18 @@ def learn(
     ValueError
         For an unknown learner or agent, for rounds that are no multiple of ten, and for what `audit` refuses.
     """
+    function("rule", rule)
+    if not isinstance(setting, Setting):
+        raise TypeError(f"setting is {setting!r:.80}: it must be a Setting, such as Values(types, n)")
     n = len(setting.grids)
-    learning = [*range(n)] if who is None else [*who]
+    if who is not None and (isinstance(who, str | bytes) or not isinstance(who, Iterable)):
+        raise TypeError(f"who is {who!r:.80}: it must be the numbers of the agents that learn")
+    learning = [*range(n)] if who is None else [counted("who", agent, 0) for agent in who]
     if learner not in ("hedge", "bandit"):
         raise ValueError(f"learner is {learner!r}: it must be 'hedge' (sees what every report would have earned) or "
                          "'bandit' (sees what its own earned)")
-    if counted("rounds", rounds) % 10 or not set(learning) <= {*range(n)} or not learning:
+    counted("lives", lives, most=10**6), counted("seed", seed, 0)
+    if counted("rounds", rounds, most=10**8) % 10 or not set(learning) <= {*range(n)} or not learning:
         raise ValueError(f"rounds is {rounds} and who {learning}: take a multiple of ten, and agents from 0 to {n - 1}")
     rng, plays = np.random.default_rng(seed), _Plays(rule, setting)
     low, span = plays.payoff_range(rng)

@@ -15,25 +15,41 @@ them play, `at` says which: an index into `replicas`, with no replica twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechlib.mechanism import checked, counted, generator, numbers, real
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+_MANY = 10**8
+
+
+def _shape(replicas: Any, actions: int) -> tuple[int, ...]:
+    counted("actions", actions, most=_MANY)
+    if not isinstance(replicas, tuple | list):
+        raise TypeError(f"replicas is {replicas!r:.80}: it must be a shape, such as (1000,)")
+    shape = tuple(counted(f"replicas[{k}]", size, 0, _MANY) for k, size in enumerate(replicas))
+    if math.prod(shape) * actions > _MANY:
+        raise ValueError(f"replicas is {replicas!r:.80}: with {actions} actions that is more than {_MANY:,} numbers")
+    return (*shape, actions)
 
 
 def _payoffs(value: ArrayLike) -> Array:
-    array = np.asarray(value, dtype=float)
-    if not ((array >= 0) & (array <= 1)).all():
-        raise ValueError(f"payoffs must lie in [0, 1], but run from {array.min()} to {array.max()}; rescale them first")
+    array = numbers("payoffs", value)
+    if not array.size or not ((array >= 0) & (array <= 1)).all():
+        ends = f"run from {array.min()} to {array.max()}" if array.size else "are empty"
+        raise ValueError(f"payoffs must lie in [0, 1], but {ends}; rescale them first")
     return array
 
 
 def _draw(probabilities: Array, rng: np.random.Generator) -> Indices:
     """Draw an index from each row (..., k) -> (...), by inverting its distribution function."""
+    generator("rng", rng)
     edges = np.cumsum(probabilities, axis=-1)
     return np.asarray((rng.random(edges.shape[:-1])[..., None] * edges[..., -1:] >= edges).sum(axis=-1))
 
@@ -63,16 +79,14 @@ class Hedge:
     """
 
     def __init__(self, actions: int, rate: float, replicas: tuple[int, ...] = ()) -> None:
-        if actions < 1 or rate <= 0:
-            raise ValueError(f"actions and rate must be positive, but are {actions} and {rate}; see Hedge.best_rate")
-        self.rate = rate
-        self.totals: Array = np.zeros((*replicas, actions))
+        self.rate = real("rate", rate, "(0, inf)")
+        self.totals: Array = np.zeros(_shape(replicas, actions))
         self.probabilities = softmax(self.totals)
 
     @staticmethod
     def best_rate(actions: int, rounds: int) -> float:
         """Return the rate with the smallest regret bound over `rounds` rounds: ``sqrt(8 ln(k) / T)``."""
-        return float(np.sqrt(8 * np.log(actions) / rounds))
+        return math.sqrt(8 * math.log(counted("actions", actions, most=_MANY)) / counted("rounds", rounds))
 
     def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
         """Draw an action for each replica, (...)."""
@@ -100,10 +114,8 @@ class Exp3:
     """
 
     def __init__(self, actions: int, explore: float, replicas: tuple[int, ...] = ()) -> None:
-        if actions < 1 or not 0 < explore <= 1:
-            raise ValueError(f"actions must be positive and explore in (0, 1], but are {actions} and {explore}")
-        self.explore = explore
-        self.totals: Array = np.zeros((*replicas, actions))
+        self.explore = real("explore", explore, "(0, 1]")
+        self.totals: Array = np.zeros(_shape(replicas, actions))
         self.probabilities = softmax(self.totals)
 
     def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
@@ -112,9 +124,9 @@ class Exp3:
 
     def update(self, actions: ArrayLike, payoffs: ArrayLike, at: Any = ...) -> None:
         """Learn what the chosen actions (...) earned (...); an action that there is not is a ValueError."""
-        count, chosen = self.totals.shape[-1], np.asarray(actions)
-        if ((chosen < 0) | (chosen >= count)).any():
-            raise ValueError(f"actions must be from 0 to {count - 1}, but run from {chosen.min()} to {chosen.max()}")
+        count, chosen = self.totals.shape[-1], numbers("actions", actions)
+        if not chosen.size or not ((chosen >= 0) & (chosen < count) & (chosen % 1 == 0)).all():
+            raise ValueError(f"actions must be whole numbers from 0 to {count - 1}, but are {actions!r:.80}")
         hit = np.arange(count) == chosen[..., None]
         self.totals[at] += np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities[at], 0.0)
         share = self.explore / count
@@ -143,13 +155,33 @@ def replicator(
     -------
     array (steps + 1, ..., k), beginning with `start`
     """
-    shares = np.asarray(start, dtype=float)
-    if (shares < 0).any() or not np.allclose(shares.sum(axis=-1), 1):
+    shares, step = numbers("start", start), real("step", step, "(0, inf)")
+    if not shares.ndim or not (shares >= 0).all() or not np.allclose(shares.sum(axis=-1), 1):
         raise ValueError("start must hold shares, not negative, that sum to 1 on the last axis; divide by the sum")
-    path = np.empty((steps + 1, *shares.shape))
+    grows = fitness if callable(fitness) else _linear(fitness, shares.shape[-1])
+    path = np.empty((counted("steps", steps, 0, _MANY // shares.size) + 1, *shares.shape))
     path[0] = shares
     for t in range(steps):
-        worth = np.asarray(fitness(path[t]) if callable(fitness) else path[t] @ np.transpose(fitness), dtype=float)
+        worth = _worth(grows, path[t])
         grown = path[t] * np.exp(step * (worth - worth.max(axis=-1, keepdims=True)))
         path[t + 1] = grown / grown.sum(axis=-1, keepdims=True)
     return path
+
+
+def _linear(fitness: ArrayLike, k: int) -> Callable[[Array], Array]:
+    """Return the fitness of a population matched at random, from the payoffs of row against column."""
+    table = checked("fitness", fitness, ndim=2, negative=True)
+    if table.shape != (k, k):
+        raise ValueError(f"fitness has shape {table.shape}: for {k} strategies it must be ({k}, {k})")
+    return lambda shares: shares @ table.T
+
+
+def _worth(fitness: Callable[[Array], ArrayLike], shares: Array) -> Array:
+    try:
+        worth = numbers("what fitness returns", fitness(shares))
+    except Exception as error:  # the caller's own code may raise anything
+        raise ValueError(f"fitness fails on the shares {shares.tolist()!s:.120}: {error!r}") from error
+    if worth.shape != shares.shape or not np.isfinite(worth).all():
+        raise ValueError(f"fitness returned {worth!s:.80} for the shares {shares.tolist()!s:.80}: it must be a finite "
+                         "number a strategy")
+    return worth

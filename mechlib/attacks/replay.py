@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Floats, Rule, arguments, transfers
+from mechlib.mechanism import Floats, Rule, arguments, checked, function, numbers, transfers
 from mechlib.settings import rule_of_reports_and_found
 
 
@@ -99,12 +99,18 @@ def replay(rule: Rule, recorded: Any) -> Replayed:
     ValueError
         If shapes differ, there is no task, or the rule passes answers on by what nobody knows yet.
     """
-    given = recorded if isinstance(recorded, Recorded) else Recorded(*recorded)
-    reports = np.asarray(given.reports, float)
+    function("rule", rule)
+    if not isinstance(recorded, tuple) or not 1 <= len(recorded) <= 4:
+        raise TypeError(f"recorded is {recorded!r:.80}: it must be Recorded(reports, found, ...), or such a tuple")
+    given = recorded if isinstance(recorded, Recorded) else Recorded(*recorded, *([None] if len(recorded) < 2 else []))
+    reports = numbers("recorded reports", given.reports)
     if reports.ndim != 2 or not reports.size:
         raise ValueError(f"recorded reports have shape {reports.shape}: they must be (tasks, agents), a task or more")
+    checked("recorded reports", reports, negative=True, missing=True)
     tables = {"found": given.found, "costs": given.costs, "marks": given.marks}
-    found, costs, marks = (None if t is None else np.asarray(t, float) for t in tables.values())
+    found, costs, marks = (
+        None if t is None else checked(f"recorded {name}", t, negative=True, missing=name != "costs")
+        for name, t in tables.items())
     for name, table in zip(tables, (found, costs, marks), strict=True):
         if table is not None and table.shape != reports.shape:
             raise ValueError(f"recorded {name} has shape {table.shape}, the reports {reports.shape}: give one each")

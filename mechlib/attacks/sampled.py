@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from mechlib.attacks.audit import tolerated
 from mechlib.attacks.report import Audit, Witness, plain, sentence
-from mechlib.mechanism import Array, Floats, Lifted, Rule, counted
+from mechlib.mechanism import Array, Floats, Lifted, Rule, counted, function
 from mechlib.settings import Priced, Setting, biggest, of_reports_alone
 
 Sampler = Callable[[np.random.Generator, int], Any]
@@ -56,9 +56,13 @@ def audit_sampled(
     ValueError
         As in `audit`, and for a sampler that does not return profiles of that many rows.
     """
-    drawn = setting if isinstance(setting, Setting) else Drawn(setting)
-    played = drawn if utility is None else Priced(drawn, utility)
+    drawn = setting if isinstance(setting, Setting) else Drawn(function("setting", setting))
+    played = drawn if utility is None else Priced(drawn, function("utility", utility))
     tolerated(tolerance, 0.0)
+    function("rule", rule), counted("samples", samples, most=10**8), counted("lies", lies, most=10**6)
+    seed = counted("seed", seed, 0)
+    if executor is not None and not hasattr(executor, "map"):
+        raise TypeError(f"executor is {executor!r:.80}: it must have a method map, as concurrent.futures has it")
     sizes = [min(_BLOCK, samples - start) for start in range(0, counted("samples", samples), _BLOCK)]
     block = functools.partial(_block, rule, played, drawn, counted("lies", lies))
     found = (executor.map if executor else map)(block, np.random.default_rng(seed).spawn(len(sizes)), sizes)
@@ -97,7 +101,10 @@ class Drawn(Setting):
 
     def draw(self, rng: np.random.Generator, size: int) -> Array:
         """Draw type profiles (size, n, ...)."""
-        profiles = np.asarray(self.sampler(rng, size))
+        try:
+            profiles = np.asarray(self.sampler(rng, size))
+        except Exception as error:  # the caller's own code may raise anything
+            raise ValueError(f"setting is a sampler that fails on (rng, {size}): {error!r}") from error
         if profiles.ndim < 2 or len(profiles) != size:
             raise ValueError(f"sampler(rng, {size}) returned shape {profiles.shape}: it must be ({size}, n), a profile "
                              "a row")

@@ -12,7 +12,7 @@ import numpy as np
 from mechlib.attacks.audit import audit
 from mechlib.attacks.learn import learn
 from mechlib.attacks.replay import replay
-from mechlib.mechanism import Rule
+from mechlib.mechanism import Rule, real
 from mechlib.settings import Setting
 
 
@@ -85,6 +85,10 @@ def scoreboard(
     ValueError
         What `audit`, `learn` and `replay` raise, with the name of the rule before it.
     """
+    if not isinstance(rules, Mapping) or not rules:
+        raise TypeError(f"rules is {rules!r:.80}: it must be a mapping of names to rules, one or more")
+    if budget is not None:
+        real("budget", budget)
     board = {}
     for name, rule in rules.items():
         try:

@@ -310,6 +310,8 @@ def check(exercise: str, answer: Any) -> None:
 
     Raises LookupError where no ``checks/NN.toml`` has the exercise: see `find`.
     """
+    if not isinstance(exercise, str):
+        raise TypeError(f"exercise is {exercise!r:.80}: it must be its name, such as \"02-a\"")
     print(f"{exercise}: {verdict(find(exercise), answer).message}")
 
 

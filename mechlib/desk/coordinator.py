@@ -32,7 +32,7 @@ from mechlib.agents.roster import Agent, Roster
 from mechlib.agents.tasks import Reply, Status, Task, grading_prompt, parse_answer, parse_score
 from mechlib.desk.ledger import Cost, Ledger
 from mechlib.desk.terms import as_chances, draw, terms
-from mechlib.mechanism import Floats, Rule, counted
+from mechlib.mechanism import Floats, Rule, counted, real
 from mechlib.rules.scoring import quadratic
 
 T = TypeVar("T")
@@ -201,11 +201,16 @@ class Coordinator:
         grading_share: float = 0.1, timeout: float = 60.0, strategies: Mapping[str, Strategy] | None = None,
         seed: int = 0,
     ) -> None:
+        sound = isinstance(agents, Sequence) and all(isinstance(agent, Agent) for agent in agents)
+        _require(sound, f"agents must be several Agent; they are {agents!r:.80}")
+        for name, given, kind in (("ledger", ledger, Ledger), ("judge", judge, Agent), ("roster", roster, Roster),
+                                  ("strategies", strategies, Mapping)):
+            _require(given is None or isinstance(given, kind), f"{name} must be a {kind.__name__}; it is {given!r:.80}")
         names = [agent.name for agent in agents]
         self.agents = dict(zip(names, agents, strict=True))
         self.strategies = dict(strategies or {})
         self.team_size = len(names) if team_size is None else counted("team_size", team_size)
-        self.budget, self.seed = counted("budget", budget, 0), counted("seed", seed, 0)
+        self.budget, self.seed = counted("budget", budget, 0, 2**63 - 1), counted("seed", seed, 0)
         _require(names and len(self.agents) == len(names),
                  f"agents must have distinct names, at least one; the names are {names}")
         _require(callable(rule),
@@ -224,16 +229,10 @@ class Coordinator:
                  f'reputation must be "found" or "reward"; it is {reputation!r}')
         _require(self.team_size <= len(names),
                  f"team_size must lie in 1..{len(names)}; it is {team_size}")
-        _require(0 <= exploration <= 1,
-                 f"exploration must lie in [0, 1]; it is {exploration}")
-        _require(0 < discount <= 1,
-                 f"discount must lie in (0, 1]; it is {discount}")
-        _require(math.isfinite(newcomer),
-                 f"newcomer must be a finite number; it is {newcomer}")
-        _require(0 <= grading_share < 1,
-                 f"grading_share must lie in [0, 1); it is {grading_share}")
-        _require(timeout > 0,
-                 f"timeout must be some seconds, above 0; it is {timeout}")
+        real("exploration", exploration, "[0, 1]"), real("discount", discount, "(0, 1]"), real("newcomer", newcomer)
+        real("grading_share", grading_share, "[0, 1)"), real("timeout", timeout, "(0, inf)")
+        _require(all(map(callable, self.strategies.values())),
+                 f"strategies must be functions, by agent name; they are {strategies!r:.80}")
         _require(set(self.strategies) <= set(names),
                  f"strategies name {sorted(set(self.strategies) - set(names))}, but the agents are {names}")
         called = {agent.model for agent in (*agents, *([judge] if judge else []))}

@@ -6,7 +6,8 @@ and nowhere else: any number of escrows, in any number of processes, may share i
 note in the trail. One that is refused is a ValueError, and changes nothing.
 """
 
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 from mechlib.desk.ledger import Ledger, LedgerError, as_money, as_text
 
@@ -90,8 +91,8 @@ class Escrow:
             self.ledger._update("holds", 0, int(id), "state", "released" if how == "release" else "refunded")
             self.ledger.note(f"escrow.{how}", id=int(id))
 
-    def _find(self, id: int) -> Hold | None:
-        if isinstance(id, bool) or not hasattr(id, "__index__") or not 0 < id < 2**63:
+    def _find(self, id: Any) -> Hold | None:
+        if isinstance(id, bool) or not isinstance(id, Integral) or not 0 < int(id) < 2**63:
             return None
         rows = self.ledger._rows("SELECT payer, payee, amount, state FROM holds WHERE id = ?", int(id))
         return Hold(*rows[0]) if rows else None

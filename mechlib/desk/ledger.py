@@ -35,6 +35,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
@@ -146,14 +147,15 @@ class _Locked(LedgerError):
     """Another process holds the file just now."""
 
 
-def as_money(name: str, amount: int) -> int:
+def as_money(name: str, amount: Any) -> int:
     """Return a whole number of minor units that fits in 64 bits, or raise a LedgerError."""
-    if isinstance(amount, bool) or not hasattr(amount, "__index__"):
+    if isinstance(amount, bool) or not isinstance(amount, Integral):
         raise LedgerError(f"{name} must be a whole number of minor units, but is {amount!r:.80}; round it first")
-    if abs(operator.index(amount)) > _LARGEST:
-        bits = operator.index(amount).bit_length()
+    whole = operator.index(amount)
+    if abs(whole) > _LARGEST:
+        bits = whole.bit_length()
         raise LedgerError(f"{name} must fit in 64 bits with its sign, but takes {bits + 1}; take a larger minor unit")
-    return operator.index(amount)
+    return whole
 
 
 def as_number(name: str, number: Any, least: float = -math.inf, most: float = math.inf) -> float:
@@ -185,8 +187,8 @@ def as_text(name: str, text: str) -> str:
     return str(text)
 
 
-def _round(round_id: int) -> int:
-    if isinstance(round_id, bool) or not hasattr(round_id, "__index__"):
+def _round(round_id: Any) -> int:
+    if isinstance(round_id, bool) or not isinstance(round_id, Integral):
         raise LedgerError(f"round_id must be a number that begin() returned, but is {round_id!r:.80}")
     return operator.index(round_id)
 

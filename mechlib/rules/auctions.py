@@ -6,7 +6,7 @@ Bids and payments are (..., n), leading axes being independent auctions. Payment
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Floats, Outcome, checked, counted
+from mechlib.mechanism import Floats, Outcome, checked, counted, numbers, real
 
 
 def first_price(bids: ArrayLike, reserve: float = 0.0) -> Outcome:
@@ -127,7 +127,7 @@ def posted_price(bids: ArrayLike, price: ArrayLike) -> Outcome:
         As in `first_price`, and if the prices do not fit the bids.
     """
     array = checked("bids", bids)
-    offer = checked("price", np.atleast_1d(price), like=array.shape)
+    offer = checked("price", np.atleast_1d(numbers("price", price)), like=array.shape)
     buys = array >= offer
     return Outcome(buys.astype(float), np.where(buys, offer, 0.0))
 
@@ -135,7 +135,7 @@ def posted_price(bids: ArrayLike, price: ArrayLike) -> Outcome:
 def _sold(bids: ArrayLike, units: int, reserve: float) -> tuple[Floats, Floats, float]:
     """Return the bids, who wins a unit (1 or 0), and the reserve."""
     array = checked("bids", bids)
-    (floor,) = checked("reserve", [reserve], ndim=1).tolist()
+    floor = real("reserve", reserve, "[0, inf)")
     # argmax and a stable sort both give a tie to the lowest index
     best = array.argmax(-1)[..., None] if units == 1 else np.argsort(-array, axis=-1, kind="stable")[..., :units]
     won = np.zeros_like(array)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Award, checked
+from mechlib.mechanism import Award, checked, real
 
 
 def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Award:
@@ -34,7 +34,7 @@ def budget_feasible(costs: ArrayLike, values: ArrayLike, budget: float) -> Award
     """
     cost = checked("costs", costs)
     worth = checked("values", values, like=cost.shape)
-    (money,) = checked("budget", [budget], ndim=1).tolist()
+    money = real("budget", budget, "[0, inf)")
     able = (worth > 0) & (cost <= money)
     rate = np.divide(cost, worth, out=np.full(cost.shape, np.inf), where=able)  # what a unit of value costs
     order = np.argsort(rate, axis=-1, kind="stable")

@@ -12,15 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Floats, Ints, counted
+from mechlib.mechanism import Floats, Ints, counted, numbers
 
 
 def unit(name: str, value: ArrayLike, nan: bool = False) -> Floats:
     """Return an array of numbers in [0, 1], or raise a ValueError; where `nan` is allowed, it means an abstention."""
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers, but {error}") from error
+    array = numbers(name, value)
     wrong = ~((array >= 0) & (array <= 1)) & ~(nan & np.isnan(array))
     if wrong.any():
         hint = " (nan: abstained)" if nan else ""
@@ -100,8 +97,12 @@ def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
     ValueError
         If there are fewer than 0 successes, or more than trials.
     """
-    k, n, z = np.asarray(successes, dtype=float), np.asarray(trials, dtype=float), 1.959963984540054
-    if not ((k >= 0) & (k <= n)).all():
+    k, n, z = numbers("successes", successes), numbers("trials", trials), 1.959963984540054
+    try:
+        np.broadcast_shapes(k.shape, n.shape)
+    except ValueError:
+        raise ValueError(f"successes has shape {k.shape}, and trials {n.shape}: give one of each") from None
+    if not (np.isfinite(n).all() and ((k >= 0) & (k <= n)).all()):
         raise ValueError("successes must lie between 0 and trials; did you swap the two?")
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = k / n
@@ -152,7 +153,7 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Re
     ValueError
         As in `brier_decomposition`, and if `bins` is not a whole number of at least 1.
     """
-    counted("bins", bins)
+    counted("bins", bins, most=10**6)
     c, y = _sample(confidence, correct)
     edges = np.arange(bins + 1) / bins  # 3 / 10 is .3; three times a tenth is a little more
     group = np.clip(np.searchsorted(edges, c, side="right") - 1, 0, bins - 1)

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Award, Bools, Floats, checked
+from mechlib.mechanism import Award, Bools, Floats, checked, flag, function, numbers, real
 from mechlib.rules.peer import ranked
 from mechlib.rules.scoring import Rule
 
@@ -80,12 +80,11 @@ def softened(floor: float) -> Choice:
     ValueError
         If `floor` is outside (0, 1].
     """
-    if not 0 < floor <= 1:
-        raise ValueError(f"floor is {floor}; it must lie in (0, 1], or an agent could never be scored")
+    floor = real("floor", floor, "(0, 1]")  # or an agent could never be scored
 
     def choose(reports: ArrayLike) -> Floats:
         best = highest(reports)
-        speaks = ~np.isnan(np.asarray(reports, float))
+        speaks = ~np.isnan(numbers("reports", reports))
         spare = 1 - floor * speaks.sum(axis=-1, keepdims=True)
         if (spare < -1e-12).any():
             raise ValueError(f"floor is {floor}, but up to {speaks.sum(axis=-1).max()} agents speak; lower it")
@@ -216,6 +215,8 @@ def scored(choose: Choice, rule: Rule, inverse: bool = False) -> Callable[[Array
         who is chosen, given what is found. What being chosen is worth by itself is the setting's: `Beliefs` has a
         `prize`.
     """
+
+    function("choose", choose), function("rule", rule), flag("inverse", inverse)
 
     def mechanism(reports: ArrayLike, found: ArrayLike) -> Award:
         chance = choose(reports)

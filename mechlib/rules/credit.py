@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Bools, Floats
+from mechlib.mechanism import LARGEST, Bools, Floats, counted, generator, numbers
 
 Game = ArrayLike | Callable[[Bools], ArrayLike]
 
@@ -32,15 +32,13 @@ def coalitions(n: int) -> Bools:
 
 
 def _players(n: int) -> int:
-    if not isinstance(n, (int, np.integer)) or not 1 <= n <= 40:
-        raise ValueError(f"n is {n!r}; it must be a whole number of players from 1 to 40")
-    return int(n)
+    return counted("n", n, 1, 40)
 
 
 def _table(v: ArrayLike, n: int) -> Floats:
-    table = np.asarray(v, dtype=np.float64)
-    if table.shape != (1 << n,):
-        raise ValueError(f"v has shape {table.shape}; for {n} players the table of its values has shape ({1 << n},)")
+    table = numbers("v", v)
+    if n > 40 or table.shape != (1 << n,):
+        raise ValueError(f"v has shape {table.shape}; for {n} players the table of its values has shape (2**{n},)")
     return table
 
 
@@ -49,7 +47,10 @@ def _values(v: Game, members: Bools) -> Floats:
     n = members.shape[1]
     if not callable(v):
         return np.asarray(_table(v, n)[members @ (1 << np.arange(n))])
-    values = np.asarray(v(members), dtype=np.float64)
+    try:
+        values = numbers("what v returns", v(members))
+    except Exception as error:  # the caller's own code may raise anything
+        raise ValueError(f"v fails on coalitions given as booleans (batch, {n}): {error!r}") from error
     if values.shape != (len(members),):
         raise ValueError(f"v returned shape {values.shape} for {len(members)} coalitions; return one value each")
     return values
@@ -147,8 +148,10 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
     ValueError
         If there are fewer than 2 orders, or `v` does not fit `n`.
     """
-    if permutations < 2:
-        raise ValueError(f"permutations is {permutations}; a standard error needs at least 2")
+    n, rng = counted("n", n, 1, 10_000), generator("rng", rng)
+    counted("permutations", permutations, 2, 10**8)  # a standard error needs two
+    if not callable(v) and not (np.abs(_table(v, n)) <= LARGEST).all():  # also where no order that is drawn leads
+        raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     marginals, chunk = np.empty((permutations, n)), max(1, (1 << 20) // ((n + 1) * n))
     for done in range(0, permutations, chunk):
         order = rng.permuted(np.tile(np.arange(n), (min(chunk, permutations - done), 1)), axis=1)
@@ -156,6 +159,8 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
         members = rank[:, None, :] < np.arange(n + 1)[:, None]
         values = _values(v, members.reshape(-1, n)).reshape(-1, n + 1)
         marginals[done : done + chunk] = np.take_along_axis(np.diff(values, axis=1), rank, axis=1)
+    if not (np.abs(marginals) <= LARGEST).all():
+        raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     return Estimate(marginals.mean(axis=0), marginals.std(axis=0, ddof=1) / math.sqrt(permutations))
 
 
@@ -181,7 +186,10 @@ def difference_rewards(v: Game, n: int) -> Floats:
     ValueError
         If `v` does not fit `n`.
     """
+    n = counted("n", n, 1, 10_000)
     values = _values(v, np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)]))
+    if not (np.abs(values) <= LARGEST).all():
+        raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     return np.asarray(values[0] - values[1:])
 
 

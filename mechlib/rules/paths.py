@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from mechlib.mechanism import Floats, Ints, checked, counted
+from mechlib.mechanism import Floats, Ints, checked, counted, flag
 
 
 class PathOutcome(NamedTuple):
@@ -49,12 +49,13 @@ def vcg_path(edges: ArrayLike, costs: ArrayLike, source: int, target: int, direc
         If something is NaN, infinite, negative, not whole, empty or mis-shaped, or no path leads to the target.
     """
     from scipy.sparse.csgraph import dijkstra
+    flag("directed", directed)
     cost, pairs = checked("costs", costs, ndim=1), checked("edges", edges, ndim=2)
-    ends = pairs.astype(np.int64)
+    ends = np.minimum(pairs, 2.0**53).astype(np.int64)
     if pairs.shape != (len(cost), 2) or (ends != pairs).any():
         raise ValueError(f"edges must be whole numbers, shape ({len(cost)}, 2), a row for each cost; it was {edges!r}.")
     for name, node in (("source", source), ("target", target)):
-        if counted(name, node, 0) not in ends:
+        if counted(name, node, 0, 2**63 - 1) not in ends:
             raise ValueError(f"{name} is {node}, which no edge touches: pick an end of an edge.")
     if ends.max() > 4 * len(cost):  # sparse labels: number the nodes afresh
         labels, ends = np.unique(ends, return_inverse=True)

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Floats, Ints, checked, counted
+from mechlib.mechanism import Floats, Ints, checked, counted, generator
+
+_CHOICES = 10_000  # each takes a table of agents and tasks
 
 
 def _reports(reports: ArrayLike) -> Ints:
@@ -28,13 +30,15 @@ def _reports(reports: ArrayLike) -> Ints:
     if (r != np.round(r)).any() or r.min() < -1:
         wrong = r[(r != np.round(r)) | (r < -1)][0]
         raise ValueError(f"reports contains {wrong}; number the answers 0, 1, 2, ... with -1 where missing")
+    if r.max() > _CHOICES:
+        raise ValueError(f"reports contains {r.max():g}; number the answers 0, 1, 2, ..., at most {_CHOICES}")
     return r.astype(np.int64)
 
 
 def _one_hot(r: Ints, choices: int | None) -> Floats:
     """Mark who gave which answer to what: (..., choices, agents, tasks)."""
     seen = max(int(r.max()) + 1, 1)
-    if choices is not None and counted("choices", choices) < seen:
+    if choices is not None and counted("choices", choices, most=_CHOICES) < seen:
         raise ValueError(f"choices is {choices}, but reports contains answer {r.max()}; give at least {seen}")
     return np.asarray(r[..., None, :, :] == np.arange(choices or seen)[:, None, None], dtype=np.float64)
 
@@ -176,7 +180,7 @@ def determinant_mi(reports: ArrayLike, choices: int, peers: ArrayLike | None = N
     ValueError
         As in `output_agreement`; and if an answer is outside the choices, or there are too few tasks.
     """
-    counted("choices", choices, 2)
+    counted("choices", choices, 2, _CHOICES)
     x = _one_hot(_reports(reports), choices)
     c, n, tasks = x.shape[-3:]
     if tasks < 2 * c:
@@ -300,7 +304,7 @@ def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> I
     s = checked("scores", scores, ndim=2, negative=True, missing=True)
     if s.shape[0] != s.shape[1] or len(s) < 2:
         raise ValueError(f"scores has shape {s.shape}; it must be square, [grader, graded], of two agents or more")
-    n = len(s)
+    n, rng = len(s), generator("rng", rng)
     if counted("k", k, 0) > n:
         raise ValueError(f"k is {k}; with {n} agents it must lie between 0 and {n}")
     groups = [np.sort(g) for g in np.array_split(rng.permutation(n), 2)]

@@ -1,12 +1,12 @@
 """The revelation principle as a wrapper: the players' strategies move into the rule (Myerson 1979)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Floats, checked, counted
+from mechlib.mechanism import Floats, checked, counted, function, numbers
 
 
 def direct(mechanism: Callable[..., Any], strategies: Any) -> Callable[[ArrayLike], Any]:
@@ -28,6 +28,10 @@ def direct(mechanism: Callable[..., Any], strategies: Any) -> Callable[[ArrayLik
         From types (..., n) to what the mechanism returns. It raises a ValueError for types of another number of agents
         than there are strategies.
     """
+
+    function("mechanism", mechanism)
+    if not callable(strategies) and not (isinstance(strategies, Sequence) and all(map(callable, strategies))):
+        raise TypeError(f"strategies is {strategies!r:.80}: pass a function from types to actions, or one an agent")
 
     def run(types: ArrayLike) -> Any:
         array = np.asarray(types)
@@ -64,7 +68,7 @@ def first_price_equilibrium(n: int) -> Callable[[ArrayLike], Floats]:
     n = counted("n", n)
 
     def bids(values: ArrayLike) -> Floats:
-        numbers = checked("values", np.atleast_1d(values)).reshape(np.shape(values))
-        return np.asarray(numbers * (n - 1) / n)
+        value = checked("values", np.atleast_1d(numbers("values", values))).reshape(np.shape(values))
+        return np.asarray(value * (n - 1) / n)
 
     return bids

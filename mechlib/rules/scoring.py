@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Bools, Floats
+from mechlib.mechanism import Bools, Floats, function
 from mechlib.rules.calibration import unit
 
 Rule = Callable[[Any, Any], Any]
@@ -160,6 +160,8 @@ def second_report(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
         If a number leaves [0, 1], the shapes do not broadcast, or there is no axis of agents.
     """
     c, a, spoke = _reports(confidence, accuracy)
+    if c.ndim and not c.shape[-1]:
+        raise ValueError("confidence and accuracy are empty; give one of each an agent")
     if c.ndim == 0:
         raise ValueError("confidence is a single number; second_report compares agents, so give an array (..., n)")
     c = np.where(spoke, c, -1.0)  # where nobody speaks, the first one "wins" an accuracy of 0 for a price of 0
@@ -195,12 +197,18 @@ def abstain_pays(rule: Rule, payment: float) -> Callable[[ArrayLike, ArrayLike],
 def _evaluate(rule: Rule, c: Floats, a: Floats) -> Floats:
     """Call a rule on a batch of lone agents; fall back to one call an entry where it was written for numbers."""
     c, a = np.broadcast_arrays(c[..., None], a[..., None])
+    function("rule", rule)
     try:
         scores = np.asarray(rule(c, a), dtype=float)
     except (TypeError, ValueError):
         scores = np.empty(0)
+    except Exception as error:  # the author's own code may raise anything
+        raise ValueError(f"rule fails on confidences and accuracies: {error!r}") from error
     if scores.shape != c.shape:
-        scores = np.vectorize(rule, otypes=[float])(c, a)
+        try:
+            scores = np.vectorize(rule, otypes=[float])(c, a)
+        except Exception as error:
+            raise ValueError(f"rule fails on a confidence and an accuracy: {error!r}") from error
     if np.isnan(scores).any():
         i = np.flatnonzero(np.isnan(scores))[0]
         raise ValueError(f"rule must return a number, but gave nan at confidence {c.flat[i]:g}, accuracy {a.flat[i]:g}")
@@ -258,7 +266,9 @@ def best_report(rule: Rule, belief: ArrayLike) -> Floats:
     ValueError
         As in `expected_score`.
     """
-    p, grid = np.asarray(belief, dtype=float)[..., None], np.linspace(0.0, 1.0, 1001)
+    p, grid = unit("belief", belief)[..., None], np.linspace(0.0, 1.0, 1001)
+    if not p.size:
+        raise ValueError("belief is empty; give one chance or more")
     for step in (1e-3, 0.0):
         value = expected_score(rule, grid, p)
         first = np.argmax(value >= value.max(axis=-1, keepdims=True) - 1e-14, axis=-1)[..., None]

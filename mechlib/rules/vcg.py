@@ -3,16 +3,19 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from mechlib.mechanism import Array, Floats, Ints, Outcome, checked, counted
+from mechlib.mechanism import Array, Floats, Ints, Outcome, checked, counted, real
 
 Bid = tuple[int, frozenset[Hashable], float]
 Items = int | Iterable[Hashable] | Mapping[Hashable, int]
+_CELLS = 2 * 10**9  # of the knapsack's table
+_MANY = 10**6  # agents, or items given by their number
 
 
 class Pivot(NamedTuple):
@@ -166,6 +169,9 @@ def vcg_knapsack(values: ArrayLike, sizes: ArrayLike, capacity: int) -> Outcome:
         np.maximum(fitted, row[step[i] :], out=fitted)
 
     n, batch = jobs.shape
+    if (n + 1) * (room + 1) * batch > _CELLS:
+        raise ValueError(f"capacity is {capacity!r:.80}: with these sizes that is a table of {n + 1} times {room + 1} "
+                         "numbers for each market; count sizes and capacity in larger units")
     after = np.zeros((n + 1, room + 1, batch), jobs.dtype)  # [i, c]: the most that jobs i, i + 1, ... make of room c
     for i in reversed(range(n)):
         with_job(after[i + 1], i, after[i])
@@ -227,8 +233,8 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
     TimeoutError
         If a solve takes longer than `time_limit`.
     """
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit is {time_limit!r}: it must be more than 0 seconds, or None for no limit")
+    if time_limit is not None:
+        real("time_limit", time_limit, "(0, inf]")
     supply, agents, bundles, values = parsed(bids, items)
     markets, best = _solver(supply, agents, bundles, values, time_limit)
     sold = [(market, best(market)) for market in markets]
@@ -247,17 +253,35 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
 
 def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, list[frozenset[Hashable]], Floats]:
     """Check bids against what is sold, or raise a ValueError; return the supply, and the agents, bundles and values."""
-    supply: Counter[Hashable] = Counter(range(items) if isinstance(items, int) else items)
-    if not supply or min(supply.values()) < 0:
-        raise ValueError(f"items must name one or more items to sell, with no supply below 0; it was {items!r}.")
-    if not len(bids):
-        raise ValueError("bids is empty: pass one or more (agent, frozenset of items, value)")
+    supply = _supply(items)
+    given: Any = bids
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not len(given):
+        raise ValueError(f"bids is {bids!r:.80}: pass one or more (agent, frozenset of items, value)")
     for k, bid in enumerate(bids):
-        if len(bid) != 3 or not isinstance(bid[1], frozenset | set) or not bid[1] or not supply.keys() >= bid[1]:
-            raise ValueError(f"bids[{k}] is {bid!r}: it must be (agent, frozenset of one or more items sold, value).")
-        counted(f"bids[{k}]'s agent", bid[0], 0)
+        sound = isinstance(bid, tuple | list) and len(bid) == 3 and isinstance(bid[1], frozenset | set)
+        if not sound or not bid[1] or not supply.keys() >= bid[1]:
+            raise ValueError(f"bids[{k}] is {bid!r:.120}: it must be (agent, frozenset of one or more items sold, "
+                             "value).")
+        counted(f"bids[{k}]'s agent", bid[0], 0, _MANY)
     agents, bundles, values = zip(*bids, strict=True)
     return supply, np.array(agents, int), [*map(frozenset, bundles)], checked("the bids' values", values, ndim=1)
+
+
+def _supply(items: Items) -> Counter[Hashable]:
+    """Return how often each item is sold."""
+    try:
+        if isinstance(items, Integral):
+            return Counter(range(counted("items", items, 1, _MANY)))
+        named: Any = items
+        supply: Counter[Hashable] = Counter(named)
+        for item, copies in supply.items():
+            counted(f"items[{item!r:.40}]", copies, 0)
+        if not supply:
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"items must name one or more items to sell, with no supply below 0; it was {items!r:.80}."
+                         ) from None
+    return supply
 
 
 def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Hashable]], values: Floats,

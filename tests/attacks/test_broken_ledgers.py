@@ -368,7 +368,7 @@ def held(path: Path, seconds: float) -> subprocess.Popen[str]:
 
 def test_a_lock_held_elsewhere_loses_nothing_and_turns_no_reply_into_a_timeout(tmp_path: Path, times: Times) -> None:
     """The lock is held longer than a call may take, while some replies are in and others still on their way."""
-    seconds, path = times(2, 33), tmp_path / "book.db"
+    seconds, path = times(4, 33), tmp_path / "book.db"
 
     def reply(model: str, prompt: str) -> Any:
         async def late() -> str:
@@ -378,7 +378,7 @@ def test_a_lock_held_elsewhere_loses_nothing_and_turns_no_reply_into_a_timeout(t
         return "SCORE: 0.8" if "<answer>" in prompt else late()
 
     with Ledger(path) as ledger:
-        desk = coordinator(reply, ledger=ledger, timeout=1.5)
+        desk = coordinator(reply, ledger=ledger, timeout=3.0)
 
         async def attacked() -> Any:
             running = asyncio.create_task(desk.run(Task("t", "What is 1 + 1?", (), "2")))

@@ -117,27 +117,27 @@ def test_a_megabyte_is_read_in_no_time(name: str) -> None:
     for read in (parse_answer, parse_score):
         taken = []
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.process_time()
             read(LONG[name])
-            taken.append(time.perf_counter() - start)
+            taken.append(time.process_time() - start)
         assert min(taken) < 0.05
 
 
 @pytest.mark.parametrize("name", LONG)
 def test_nobody_else_takes_more_than_linear_time(name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     Task("s", "?", (), "x").correct(LONG[name])
     Task("c", "?", ("a", "b"), "A").correct(LONG[name])
     grading_prompt("q", LONG[name])
     parse_bid(LONG[name])
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_bids_and_numbers_with_commas_take_linear_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("BID " * 250_000, "BID: " + "1," * 500_000, "1" + "," * MEGABYTE, "BID: 1" + " " * MEGABYTE + "x"):
         assert math.isnan(parse_bid(text))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 PIECES = [
