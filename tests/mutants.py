@@ -19,6 +19,7 @@ import time
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTMUT = [sys.executable, "-m", "mutmut"]
@@ -54,6 +55,13 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     options.minutes = options.minutes or (24 * 60 if options.all else 20)
     return options
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Have the quick tests first: pytest calls it, and a break that a quick test notices is done with."""
+    kept = ROOT / "mutants" / "mutmut-stats.json"
+    seconds = json.loads(kept.read_text(encoding="utf-8"))["duration_by_test"] if kept.exists() else {}
+    items.sort(key=lambda item: seconds.get(item.nodeid, 0))
 
 
 def mutmut(arguments: list[str], until: float) -> None:
