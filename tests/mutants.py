@@ -1,8 +1,9 @@
 """Break the package on purpose, a little at a time, and list the breaks that no test notices: `make mutants`.
 
 mutmut makes the breaks and runs the tests that reach each. This script draws a sample, keeps to a time, and prints the
-score and the survivors. A survivor that changes nothing anybody could see is accepted in ``tests/mutants.toml``, with
-the reason. Options: `make mutants MUTANTS="--all"`, or ``--only 'mechlib.rules.*'``, ``--sample 400 --minutes 60``.
+survivors and the score of each sub-package. A survivor that changes nothing anybody could see is accepted in
+``tests/mutants.toml``, with the reason. Options: `make mutants MUTANTS="--all"`, or ``--only 'mechlib.rules.*'``,
+``--sample 400 --minutes 60``.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTMUT = [sys.executable, "-m", "mutmut"]
@@ -30,13 +33,13 @@ def main() -> int:
     options = parsed()
     until = time.monotonic() + 60 * options.minutes
     workers = ["--max-children", str(options.workers)]
-    # a name that is none: the breaks are made, and it is found out which test reaches which function
-    mutmut(["run", *workers, "none"], until)
+    # a name that is none, of which mutmut complains: the breaks are made, and which test reaches which function is seen
+    mutmut(["run", *workers, "none"], until, errors=subprocess.DEVNULL)
     names = sorted(name for name in results() if fnmatch.fnmatch(name, options.only))
     if not names:
         raise SystemExit(f"mutmut made no breaks named {options.only}: run it by hand, `python -m mutmut run`")
-    if options.sample and not options.all:
-        names = random.Random(options.seed).sample(names, min(options.sample, len(names)))
+    if not options.all:
+        names = drawn(names, options.sample, options.seed)
     mutmut(["run", *workers, *names], until)
     return report(names, options.score)
 
@@ -45,20 +48,27 @@ def parsed() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="every break, with no limit but --minutes")
-    parser.add_argument("--sample", type=int, default=300, help="how many breaks are tried")
+    parser.add_argument("--sample", type=int, default=100, help="how many breaks are tried in each sub-package")
     parser.add_argument("--only", default="*", help="those whose name matches, such as 'mechlib.attacks.audit.*'")
     parser.add_argument("--minutes", type=float, help="when to stop: 20, or a day with --all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--score", type=float, default=0.85, help="the least share that tests must notice")
+    parser.add_argument("--score", type=float, default=0.85, help="the least share to notice in each sub-package")
     options = parser.parse_args()
     options.minutes = options.minutes or (24 * 60 if options.all else 20)
     return options
 
 
-def mutmut(arguments: list[str], until: float) -> None:
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Have the quick tests first: pytest calls it, and a break that a quick test notices is done with."""
+    kept = ROOT / "mutants" / "mutmut-stats.json"
+    seconds = json.loads(kept.read_text(encoding="utf-8"))["duration_by_test"] if kept.exists() else {}
+    items.sort(key=lambda item: seconds.get(item.nodeid, 0))
+
+
+def mutmut(arguments: list[str], until: float, errors: int | None = None) -> None:
     """Run mutmut, and end it with its workers when the time is over or at Ctrl-C: what it found by then is kept."""
-    with subprocess.Popen([*MUTMUT, *arguments], cwd=ROOT, start_new_session=True) as process:
+    with subprocess.Popen([*MUTMUT, *arguments], cwd=ROOT, start_new_session=True, stderr=errors) as process:
         try:
             process.wait(max(until - time.monotonic(), 1))
         except subprocess.TimeoutExpired:
@@ -76,42 +86,65 @@ def results() -> dict[str, int | None]:
     return found
 
 
+def drawn(names: list[str], sample: int, seed: int) -> list[str]:
+    """Return a random sample of the breaks of each sub-package."""
+    rng, chosen = random.Random(seed), list[str]()
+    for part in sorted({part_of(name) for name in names}):
+        own = [name for name in names if part_of(name) == part]
+        chosen += rng.sample(own, min(sample, len(own)))
+    return chosen
+
+
+def part_of(name: str) -> str:
+    """Return the sub-package that a break is in, such as "rules"."""
+    return name.split(".")[1]
+
+
 def report(names: Iterable[str], least: float) -> int:
-    """Print the survivors among the named breaks and the score; return the exit status."""
+    """Print the survivors among the named breaks and the scores; return the exit status."""
     known = results()
-    tried = [name for name in names if known[name] is not None]
-    survivors = [name for name in tried if known[name] in (SURVIVED, UNTESTED)]
-    accepted, left = 0, 0
-    for name in survivors:
-        change = difference(name)
-        if why := reason(name, change):
-            accepted += 1
+    entries = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text(encoding="utf-8"))["accepted"]
+    verdicts: dict[str, Counter[str]] = {}
+    for name in names:
+        count = verdicts.setdefault(part_of(name), Counter())
+        if known[name] is None:
+            count["not tried"] += 1
+        elif known[name] not in (SURVIVED, UNTESTED):
+            count["noticed"] += 1
+        elif why := reason(name, taken_and_put(name), entries):
+            count["accepted"] += 1
             print(f"accepted  {name}: {why}")
         else:
-            left += 1
+            count["survived"] += 1
             said = "no test reaches it" if known[name] == UNTESTED else "no test notices"
-            print(f"\nSURVIVED  {name}: {said}\n{change}")
-    noticed = len(tried) - len(survivors)
-    judged = noticed + left
-    score = noticed / judged if judged else 0.0
-    print(f"\n{len(tried)} breaks tried: {noticed} noticed, {left} survived, {accepted} accepted as no change. "
-          f"Score {score:.0%} (at least {least:.0%})")
-    return int(score < least)
+            taken, put = taken_and_put(name)
+            print(f"\nSURVIVED  {name}: {said}")
+            print(*(f"- {line}" for line in taken), *(f"+ {line}" for line in put), sep="\n")
+    print()
+    scores = []
+    for part, count in verdicts.items():
+        judged = count["noticed"] + count["survived"]
+        scores.append(count["noticed"] / judged if judged else 0.0)
+        print(f"{part:8} {judged + count['accepted']} breaks tried: {count['noticed']} noticed, {count['survived']} "
+              f"survived, {count['accepted']} accepted as no change, {count['not tried']} not tried. "
+              f"Score {scores[-1]:.0%} (at least {least:.0%})")
+    return int(min(scores) < least)
 
 
-def difference(name: str) -> str:
-    """Return the lines that a break takes out and puts in."""
+def taken_and_put(name: str) -> tuple[list[str], list[str]]:
+    """Return the lines that a break takes out, and those that it puts in."""
     shown = subprocess.run([*MUTMUT, "show", name], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
-    return "\n".join(line for line in shown if line[:1] in "+-" and line[:3] not in ("+++", "---"))
+    changed = [line for line in shown if line[:3] not in ("+++", "---")]
+    taken, put = ([line[1:].strip() for line in changed if line[:1] == sign] for sign in "-+")
+    return taken, put
 
 
-def reason(name: str, change: str) -> str | None:
-    """Return why a survivor is accepted, if it is: its function and the lines it puts in are on the list."""
-    function = name.rpartition("__mutmut_")[0]
-    put_in = " ".join(line[1:].strip() for line in change.splitlines() if line.startswith("+"))
-    accepted = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text(encoding="utf-8")).get("accepted", [])
-    return next((entry["why"] for entry in accepted
-                 if entry["function"] == function and entry["becomes"] == put_in), None)
+def reason(name: str, change: tuple[list[str], list[str]], entries: Iterable[dict[str, str]]) -> str | None:
+    """Return why a survivor is accepted, if an entry of the list fits it in all that it says."""
+    function, (taken, put) = name.rpartition("__mutmut_")[0], map(" ".join, change)
+    return next((entry["why"] for entry in entries
+                 if entry.get("function", function) == function and entry.get("becomes", put) == put
+                 and ("loses" not in entry or taken.count(entry["loses"]) > put.count(entry["loses"]))), None)
 
 
 if __name__ == "__main__":

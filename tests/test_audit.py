@@ -567,6 +567,20 @@ def test_a_climb_from_the_best_random_lies_finds_narrow_ones_more_often_than_the
     assert (climbed > 0).sum() > (as_many_tries > 0).sum() + 10
 
 
+def test_a_climb_begins_a_quarter_of_the_range_away_and_halves_its_step():
+    tried = []
+
+    def gain(reports):
+        tried.append(float(reports[0]))
+        return -np.abs(reports - 3.0)
+
+    best, lie = sampled._climb(gain, np.array([-1.0]), np.array([2.0]), np.array([0.0, 4.0]))
+    assert tried[:4] == [1, 3, 2.5, 3.5] and (best, lie) == (0, 3)
+    tried.clear()
+    best, lie = sampled._climb(gain, np.array([-1.1]), np.array([1.9]), np.array([0.0, np.nan, 2.0]))
+    assert max(tried) == 2 and (best, lie) == (-1, 2)  # nothing outside of what was drawn
+
+
 def test_executors_agree_to_the_last_bit():
     alone = audit_sampled(first_price, uniform, 500, seed=3)
     for pool in (ThreadPoolExecutor(2), ProcessPoolExecutor(2)):

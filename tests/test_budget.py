@@ -65,6 +65,12 @@ def test_no_budget_and_no_value_hire_nobody_who_costs() -> None:
     np.testing.assert_array_equal(budget_feasible([1, 0], [0, 0], 9).allocation, [0, 0])
 
 
+def test_equal_rates_are_hired_from_the_lowest_index_however_many_they_are() -> None:
+    """Sorting that is not stable keeps short rows in order, and loses it in long ones."""
+    hired = budget_feasible(np.ones(100), np.ones(100), 40).allocation
+    np.testing.assert_array_equal(hired, np.arange(100) < 40)
+
+
 def test_a_batch_of_budgets_is_its_rows() -> None:
     rng = np.random.default_rng(0)
     costs, values = rng.integers(0, 5, (3, 4, 6)).astype(float), rng.integers(0, 4, 6).astype(float)

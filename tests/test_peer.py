@@ -302,6 +302,17 @@ def test_leading_axes_are_batches(rule) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_allclose(determinant_mi(batch, 3)[1, 2], determinant_mi(batch[1, 2], 3))
 
 
+def test_forecasts_and_signatures_come_in_batches_too() -> None:
+    rng = np.random.default_rng(9)
+    batch, forecasts = rng.integers(-1, 3, (5, 4, 12)), rng.dirichlet(np.ones(3), (5, 4, 12))
+    signatures = rng.random((5, 3, 3))
+    serum, agreement = bayesian_truth_serum(batch, forecasts), correlated_agreement(batch, signature=signatures)
+    for k in range(5):
+        np.testing.assert_allclose(serum[k], bayesian_truth_serum(batch[k], forecasts[k]))
+        np.testing.assert_allclose(
+            agreement[k], correlated_agreement(batch[k], choices=3, signature=signatures[k]))
+
+
 @settings(max_examples=60, deadline=None)
 @given(REPORTS, st.sampled_from(REPORT_RULES))
 def test_who_is_who_does_not_matter(reports: np.ndarray, rule) -> None:  # type: ignore[no-untyped-def]

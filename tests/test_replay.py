@@ -63,6 +63,20 @@ def test_a_rule_that_ships_by_quality_ships_by_the_marks_and_pays_by_what_was_fo
     assert half.allocation.tolist() == [[0, 1]]
 
 
+def test_silence_is_worth_nothing_whatever_its_mark_and_whatever_would_have_been_found():
+    def best(reports, found):
+        found = np.asarray(found)
+        return Award(np.arange(2) == found.argmax(axis=-1)[..., None], 0 * found)
+
+    shipped = replay(best, Recorded([[np.nan, 0.5]], [[1, 1]], marks=[[0.9, 0.1]]))
+    assert shipped.allocation.tolist() == [[0, 1]]
+
+    def silent(reports, found):  # reads nothing that could change: what is not said is found wrong in every play
+        return Award(np.where(np.isnan(reports), found, 0.5), 0 * found)
+
+    assert replay(silent, ([[np.nan, 0.5], [0.5, np.nan]], [[1, 1], [0, 0]])).right.tolist() == [0.5, 0]
+
+
 def test_a_chance_of_being_passed_on_counts_as_that_share_and_grades_too():
     played = replay(lambda reports: Award(np.full(np.shape(reports), 0.5), np.zeros(np.shape(reports))),
                     ([[0.1, 0.9]] * 3, [[1, 0], [0.5, 0.5], [0, 0]]))

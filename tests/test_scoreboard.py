@@ -49,6 +49,14 @@ def test_every_finding_is_that_of_its_attack():
         assert found["right, recorded agents"].held is found["paid, recorded agents"].held is None
 
 
+def test_one_agent_learns_and_the_others_are_honest():
+    setting = Values([0, 1, 2], 2)
+    board = scoreboard({"first": first_price}, setting, rounds=100, lives=10, seed=4)
+    alone = learn(first_price, setting, who=[0], rounds=100, lives=10, seed=4).gain[:, 0]
+    together = learn(first_price, setting, rounds=100, lives=10, seed=4).gain[:, 0]
+    assert board.findings["first"]["a learner gains"].value == alone.mean() != together.mean()
+
+
 def test_what_broke_and_what_held():
     broken = {question: finding.held for question, finding in BOARD.findings["absolute"].items()}
     assert broken["worst lie gains"] is broken["worst off if honest"] is broken["most paid out"] is False

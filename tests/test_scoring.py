@@ -1,5 +1,7 @@
 """Scoring rules: what each makes it best to say (theory: Savage 1971; Gneiting & Raftery 2007)."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -138,6 +140,12 @@ def test_abstaining_is_chosen_exactly_below_the_confidence_the_designer_picks():
     rule = abstain_pays(quadratic, 0.36)
     honest, silent = expected_score(rule, GRID, GRID), rule(np.nan, 0)
     assert ((honest > silent) == (GRID > 0.6 + 1e-9)).all()
+
+
+def test_the_price_of_an_abstention_is_paid_entry_by_entry_to_numbers_of_any_kind():
+    rule = abstain_pays(quadratic, 0.36)
+    assert rule(np.nan, [0, 1]).tolist() == [0.36, 0.36]
+    assert rule([Fraction(1, 2), np.nan], [1, 1]).tolist() == [0.75, 0.36]
 
 
 def test_an_abstention_scores_zero_whatever_its_accuracy():

@@ -188,8 +188,8 @@ def abstain_pays(rule: Rule, payment: float) -> Callable[[ArrayLike, ArrayLike],
     """
 
     def priced(confidence: ArrayLike, accuracy: ArrayLike) -> Floats:
-        c, _ = np.broadcast_arrays(np.asarray(confidence, dtype=float), accuracy)
-        return np.where(np.isnan(c), payment, rule(confidence, accuracy))
+        silent = np.isnan(np.asarray(confidence, dtype=float))
+        return np.where(silent, payment, rule(confidence, accuracy))
 
     return priced
 
