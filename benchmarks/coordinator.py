@@ -119,7 +119,7 @@ def live() -> None:
            "every answer handed in, every mark given, everybody paid",
            {"a round (wall)": best, "its slowest path: an answer, then a mark": slowest,
             "the nine calls one by one (wall)": one_by_one},
-           [Ratio("a round / its slowest path", best / slowest, at_most=1.15),
+           [Ratio("a round / its slowest path", best / slowest, at_most=1.05),
             Ratio("one by one / a round", one_by_one / best)], PACKAGES)
 
 

@@ -8,7 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mechlib.agents.endpoints import EndpointAgent as EndpointAgent
+    from mechlib.agents.endpoints import EndpointGrader as EndpointGrader
     from mechlib.agents.llm import client as client
+    from mechlib.agents.personas import PersonaAgent as PersonaAgent
+    from mechlib.agents.personas import PersonaGrader as PersonaGrader
+    from mechlib.agents.protocol import Answer as Answer
+    from mechlib.agents.protocol import FunctionAgent as FunctionAgent
+    from mechlib.agents.protocol import FunctionGrader as FunctionGrader
+    from mechlib.agents.protocol import Mark as Mark
     from mechlib.agents.roster import Agent as Agent
     from mechlib.agents.roster import Roster as Roster
     from mechlib.agents.tasks import load_tasks as load_tasks
@@ -110,6 +118,9 @@ _NAMES = {
     "attacks.scoreboard": "scoreboard",
     "attacks.learners": "Exp3 Hedge replicator",
     "agents.llm": "client",
+    "agents.protocol": "Answer FunctionAgent FunctionGrader Mark",
+    "agents.personas": "PersonaAgent PersonaGrader",
+    "agents.endpoints": "EndpointAgent EndpointGrader",
     "agents.roster": "Agent Roster",
     "agents.tasks": "load_tasks parse_answer parse_score",
     "desk.coordinator": "Coordinator",

@@ -531,12 +531,25 @@ def test_a_round_in_which_nobody_answers_passes_nothing_on() -> None:
     assert done.chosen is None and done.answer is None and not done.payments.any() and done.fees == {"validator": 0}
 
 
-def test_an_answer_that_no_grader_could_mark_is_neither_paid_nor_held_against_its_author() -> None:
-    desk = coordinator(says(GOOD, "I cannot say"), newcomer=0.5)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_answer_that_no_grader_could_be_reached_for_is_neither_paid_nor_held_against_its_author() -> None:
+    reply = says(GOOD, 500)
+    desk = coordinator(reply, newcomer=0.5, client=fake(reply))
     done = play(desk, KEYLESS)
     assert np.isnan(done.rewards).all() and np.isnan(done.found).all() and not done.payments.any()
     assert done.answer == "2"  # the rule chooses by the reports, and those are known
     assert desk.ledger.rewards(done.id) == [] and desk.ledger.reputation("a", default=0.5) == 0.5
+    assert [fault.part for fault in done.faults] == ["grader"] * 3 and "500" in done.faults[0].error
+
+
+def test_an_answer_that_a_grader_read_and_could_not_mark_is_not_paid_and_not_right() -> None:
+    reply = lambda model, prompt: "no mark" if "<answer>3" in prompt else says(GOOD)(model, prompt)  # noqa: E731
+    desk = coordinator(reply)
+    done = play(desk, KEYLESS)
+    assert np.isnan(done.rewards[1]) and done.payments[1] == 0 and np.isfinite(done.rewards[[0, 2]]).all()
+    assert [row.found for row in desk.ledger.rewards(done.id)] == pytest.approx([0.8, 0.0, 0.8])
+    keyed = play(desk)  # where the key says what is right, a grader that cannot read it changes nothing
+    assert keyed.found[1] == 0 and keyed.rewards[1] == pytest.approx(-0.36)
 
 
 def test_an_agent_that_is_always_silent_has_no_reputation_for_being_right() -> None:
@@ -576,7 +589,24 @@ def test_the_planner_discounts_the_past_and_trusts_newcomers_as_much_as_it_is_to
     assert first_team(pasts, discount=1.0) == ("a",) and first_team(pasts, discount=0.3) == ("b",)
     pasts = {"a": [(0.5, 0.5)], "b": [(0.4, 0.4)]}
     assert first_team(pasts, newcomer=0.6) == ("c",) and first_team(pasts, newcomer=0.3) == ("a",)
-    assert first_team(pasts) == ("c",)
+    assert first_team(pasts) == ("a",)  # a newcomer is as good as newcomers were: .45
+
+
+def test_a_newcomer_is_worth_what_newcomers_have_been_worth_and_a_new_name_is_a_newcomer() -> None:
+    firsts = {"a": [(0, 0)] * 5 + [(0, 1)] * 5, "b": [(0, 1), (0, 0)]}
+    assert first_team(firsts, discount=0.5) == ("a",)  # newcomers were right once in seven
+    assert first_team({"a": [(0, 0)], "b": [(0, 0)]}, newcomer=0.1) == ("c",)
+    book = Ledger()
+    for name, results in firsts.items():
+        with_a_past(book, name, *results)
+    assert book.newcomers() == pytest.approx(1 / 7) and book.newcomers(1) == 0.5 and Ledger().newcomers() is None
+
+
+def test_one_early_result_does_not_decide_alone() -> None:
+    pasts = {"a": [(0, 0.0)], "b": [(0, 0.3)] * 9, "c": [(0, 0.0)] * 9}
+    options: dict[str, Any] = {"newcomer": 0.9, "discount": 1.0}
+    assert first_team(pasts, newcomer_weight=0.0, **options) == ("b",)
+    assert first_team(pasts, newcomer_weight=1.0, **options) == ("a",)  # (0 + .9) / 2 is more than (2.7 + .9) / 10
 
 
 def test_equal_reputations_are_in_random_order() -> None:

@@ -186,6 +186,52 @@ def test_reputation_is_of_rewards_or_of_what_was_found(ledger):
     assert ledger.reputations(discount=1, default=0.7, of="found") == {"ada": pytest.approx(0.5), "bob": 0.7}
 
 
+def test_the_default_may_stay_in_the_mean_as_results_from_before_the_first_one(ledger):
+    for value in (1.0, 0.0):
+        ledger.reward(ledger.begin("task"), "ada", value, value)
+    assert ledger.reputation("ada", 1, 0.5, weight=2) == pytest.approx((1 + 0 + 2 * 0.5) / 4)
+    assert ledger.reputation("ada", 0.5, 0.8, weight=4) == pytest.approx((0.5 * 1 + 4 * 0.25 * 0.8) / (1.5 + 4 * 0.25))
+    assert ledger.reputations(["ada", "new"], 1, 0.5, weight=2) == {"ada": pytest.approx(0.5), "new": 0.5}
+    assert ledger.evidence("ada", 0.5) == pytest.approx(1.5) and ledger.evidence("ada", 1.0) == 2
+    assert ledger.evidence("new") == 0
+    for refused in (lambda: ledger.reputation("ada", weight=-1), lambda: ledger.evidence("ada", of="fame"),
+                    lambda: ledger.newcomers(of="fame")):
+        with pytest.raises(LedgerError, match=r"weight must|of must"):
+            refused()
+
+
+def test_what_is_known_about_newcomers_is_the_first_results_of_everybody(ledger):
+    assert ledger.newcomers() is None and ledger.base_rate() is None
+    for k in range(8):
+        ledger.reward(ledger.begin("task"), "ada", 0.0, float(k >= 5))  # wrong five times, right three
+    ledger.reward(ledger.begin("task"), "bob", 2.0, 1.0)
+    assert ledger.newcomers() == pytest.approx(1 / 6) and ledger.newcomers(first=1) == pytest.approx(1 / 2)
+    assert ledger.newcomers(of="reward") == pytest.approx(2 / 6)
+
+
+def test_the_base_rate_counts_answers_and_no_silence(ledger):
+    number = ledger.begin("task")
+    for name, confidence, status, found in (("ada", 0.9, "answered", 1.0), ("bob", 0.5, "answered", 0.0),
+                                            ("cid", None, "abstained", 0.0), ("dot", None, "answered", 0.0)):
+        ledger.submit(number, name, "4", confidence, status=status)
+        ledger.reward(number, name, 0.0, found)
+    assert ledger.base_rate() == 0.5
+
+
+def test_what_was_cancelled_may_be_handed_in_again_and_nothing_else(ledger):
+    number = ledger.begin("task")
+    ledger.submit(number, "ada", None, status="cancelled")
+    ledger.submit(number, "ada", "4", 0.9)
+    assert [row.answer for row in ledger.submissions(number)] == ["4"]
+    with pytest.raises(LedgerError, match="already has the submission"):
+        ledger.submit(number, "ada", "5", 0.9)
+    ledger.submit(number, "bob", None, status="cancelled")
+    ledger.close(number)
+    with pytest.raises(LedgerError, match="is closed"):
+        ledger.submit(number, "bob", "5", 0.9)
+    assert [row.status for row in ledger.submissions(number)] == ["answered", "cancelled"]
+
+
 def test_a_file_that_is_no_ledger_is_left_alone(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("these are not the rows you are looking for" * 100)

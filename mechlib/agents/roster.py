@@ -23,8 +23,9 @@ class Model:
     """A serving profile, such as ``qwen2.5-coder-0.5b@t0.8``: what a request's ``model`` field names.
 
     `weights` is their key in the roster and `port` where `mechlib serve` puts the model on 127.0.0.1; both are None for
-    a model behind an API. The `temperature` is set at the server, because the Messages API of 2026 takes none. `price`
-    is that of a million input tokens and of a million output tokens.
+    a model behind an API. A model that is served elsewhere has its server's `url`, which goes before the port. The
+    `temperature` is set at the server, because the Messages API of 2026 takes none. `price` is that of a million input
+    tokens and of a million output tokens.
     """
 
     id: str
@@ -32,11 +33,21 @@ class Model:
     port: int | None = None
     temperature: float = 0.0
     price: tuple[float, float] = (0.0, 0.0)
+    url: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a port that is no number: it becomes part of an address, whose host must stay this machine."""
         if self.port is not None and not (type(self.port) is int and 0 < self.port < 65536):
             raise ValueError(f"port of model {self.id!r:.80} is {self.port!r:.80}; give a number below 65536")
+        if self.url is not None and not str(self.url).startswith(("http://", "https://")):
+            raise ValueError(f"url of model {self.id!r:.80} is {self.url!r:.80}; begin it with http:// or https://")
+
+    @property
+    def address(self) -> str | None:
+        """Where requests for this model go; None where the SDK's own address is meant."""
+        if self.url is not None:
+            return self.url.rstrip("/")
+        return None if self.port is None else f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
+from mechlib.agents.protocol import Cost as Cost
+
 T = TypeVar("T")
-
-
-class Cost(NamedTuple):
-    """What an answer cost: tokens, wall-clock seconds, and the price in the ledger's minor units."""
-
-    tokens: int = 0
-    seconds: float = 0.0
-    price: int = 0
 
 
 class RoundRow(NamedTuple):
@@ -426,14 +420,23 @@ class Ledger:
         self, round_id: int, agent: str, answer: str | None, confidence: float | None = None, cost: Cost = _FREE,
         status: str = "answered",
     ) -> None:
-        """Record what an agent handed in, once a round; a nan confidence is stored as None (abstained)."""
+        """Record what an agent handed in, once a round; a nan confidence is stored as None (abstained).
+
+        One whose call was cancelled may be asked again: what it hands in then takes the place of that entry.
+        """
         if not isinstance(cost, tuple) or len(cost) != len(_FREE):
             raise LedgerError(f"cost must be a Cost(tokens, seconds, price), but is {cost!r:.80}")
         tokens, seconds = as_money("cost.tokens", cost[0]), as_number("cost.seconds", cost[1], 0.0)
         said, sure = None if answer is None else as_text("answer", answer), as_chance("confidence", confidence)
         values = (said, sure, as_text("status", status), tokens, seconds, as_money("cost.price", cost[2]))
-        what = f"submission of {agent!r:.80}"
-        self._once("submissions", what, _round(round_id), as_text("agent", agent), *values)
+        what, number, name = f"submission of {agent!r:.80}", _round(round_id), as_text("agent", agent)
+        with self.transaction():
+            self._open(number, what)
+            sql = "SELECT rowid FROM submissions WHERE round = ? AND agent = ? AND status = 'cancelled'"
+            for (rowid,) in self._rows(sql, number, name):
+                self._seal("submissions", number, rowid)
+                self._db.execute("DELETE FROM submissions WHERE rowid = ?", (rowid,))
+            self._once("submissions", what, number, name, *values)
 
     def mark(self, round_id: int, grader: str, agent: str, mark: float) -> None:
         """Record the mark in [0, 1] that a grader gave to another agent's answer, once; nobody marks itself."""
@@ -525,15 +528,18 @@ class Ledger:
         return sum(row[0] for row in self._rows(sql, as_text("agent", agent)))
 
     def reputation(
-        self, agent: str, discount: float = 0.95, default: float = 0.0, of: Literal["reward", "found"] = "reward"
+        self, agent: str, discount: float = 0.95, default: float = 0.0, of: Literal["reward", "found"] = "reward",
+        weight: float = 0.0,
     ) -> float:
         """Return the discounted MEAN of an agent's rewards `r`: `sum(d**k r_k) / sum(d**k)`, k = 0 for the latest.
 
         A sum would grow with the work an agent is given, and make the rich richer. `discount` lies in (0, 1] (1: the
         plain mean); `default` is what a newcomer starts from. With `of="found"` it is the mean of how right the agent's
-        answers were found, whatever it said of them.
+        answers were found, whatever it said of them. With a `weight` above 0 the default stays in the mean, as that
+        many results would from before the first one: a few early results then do not decide it all.
         """
         discount, default = as_number("discount", discount), as_number("default", default)
+        weight = as_number("weight", weight, 0.0)
         if not 0 < discount <= 1:
             raise LedgerError(f"discount must lie in (0, 1], but is {discount}")
         if of not in ("reward", "found"):
@@ -542,15 +548,50 @@ class Ledger:
         sql = f"SELECT {of} FROM rewards WHERE agent = ? AND {of} IS NOT NULL ORDER BY round DESC LIMIT ?"
         rows = self._rows(sql, as_text("agent", agent), reach)
         weights = [discount**k for k in range(len(rows))]
-        return sum(w * row[0] for w, row in zip(weights, rows, strict=True)) / sum(weights) if rows else default
+        prior = weight * discount ** len(rows)  # it fades like a result of that age
+        total = sum(w * row[0] for w, row in zip(weights, rows, strict=True))
+        return (total + prior * default) / (sum(weights) + prior) if rows else default
 
     def reputations(
         self, agents: Iterable[str] | None = None, discount: float = 0.95, default: float = 0.0,
-        of: Literal["reward", "found"] = "reward",
+        of: Literal["reward", "found"] = "reward", weight: float = 0.0,
     ) -> dict[str, float]:
         """Return the reputation of the agents named, in that order; by default of all with a reward, by name."""
         if agents is None:
             agents = [row[0] for row in self._rows("SELECT DISTINCT agent FROM rewards ORDER BY agent")]
         if isinstance(agents, str | bytes) or not isinstance(agents, Iterable):
             raise LedgerError(f"agents must be several names, but is {agents!r:.80}; for one agent call reputation()")
-        return {name: self.reputation(name, discount, default, of) for name in agents}
+        return {name: self.reputation(name, discount, default, of, weight) for name in agents}
+
+    def evidence(self, agent: str, discount: float = 0.95, of: Literal["reward", "found"] = "reward") -> float:
+        """Return how many results a reputation rests on, each counting as much as it does there: `sum(d**k)`."""
+        if not 0 < as_number("discount", discount) <= 1:
+            raise LedgerError(f"discount must lie in (0, 1], but is {discount}")
+        if of not in ("reward", "found"):
+            raise LedgerError(f"of must be 'reward' or 'found', but is {of!r:.80}")
+        sql = f"SELECT count(*) FROM rewards WHERE agent = ? AND {of} IS NOT NULL"
+        count = int(self._rows(sql, as_text("agent", agent))[0][0])
+        return float(count) if discount == 1 else (1 - discount**count) / (1 - discount)
+
+    def newcomers(self, first: int = 5, of: Literal["reward", "found"] = "found") -> float | None:
+        """Return the mean of the first few results of every agent: what is known about newcomers; None if nothing is.
+
+        An agent that comes back under a new name is one of them (Friedman & Resnick 2001).
+        """
+        if as_money("first", first) < 1:
+            raise LedgerError(f"first must be 1 result or more, but is {first}")
+        if of not in ("reward", "found"):
+            raise LedgerError(f"of must be 'reward' or 'found', but is {of!r:.80}")
+        results: list[float] = []
+        agent = ""
+        while (agent := self._rows("SELECT min(agent) FROM rewards WHERE agent > ?", agent)[0][0]) is not None:
+            sql = f"SELECT {of} FROM rewards WHERE agent = ? AND {of} IS NOT NULL ORDER BY round LIMIT ?"
+            results += [row[0] for row in self._rows(sql, agent, int(first))]
+        return sum(results) / len(results) if results else None
+
+    def base_rate(self) -> float | None:
+        """Return the mean of how right the answers with a confidence were found so far; None if nothing is known."""
+        stated = "submissions.status = 'answered' AND confidence IS NOT NULL"
+        sql = f"SELECT avg(found) FROM rewards JOIN submissions USING (round, agent) WHERE {stated}"
+        mean = self._rows(sql)[0][0]
+        return None if mean is None else float(mean)

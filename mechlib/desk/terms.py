@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Award, Floats, Lifted, Outcome, Rule, arguments, transfers
+from mechlib.mechanism import Award, Floats, Ints, Lifted, Outcome, Rule, arguments, transfers
 from mechlib.settings import rule_of_reports_and_found
 
 _FINE = [(report, found) for report in np.linspace(0, 1, 11) for found in (0.0, 0.5, 1.0)]
@@ -34,12 +34,15 @@ class Terms:
         The least and the most that any agent was rewarded with, in all that was tried.
     by_found : bool
         Whether the choice moves with what is known of the answers, or with the reports and costs alone.
+    by_cost : bool
+        Whether the rule reads costs.
     """
 
     rule: Lifted
     worst: float
     best: float
     by_found: bool
+    by_cost: bool = False
 
     def chances(self, reports: Floats, known: Floats, costs: Floats) -> Floats:
         """Return the chance that each answer is passed on, (n,), by what is known when one has to be."""
@@ -90,7 +93,8 @@ def terms(rule: Rule, agents: int, choice: bool = True) -> Terms:
         for result in tried:
             as_chances("the rule's allocation", result.allocation)
     otherwise = call(reports, np.where(np.isnan(reports), 0.0, 1 - found), nothing)
-    return Terms(call, worst, best, not np.allclose(tried[0].allocation, otherwise.allocation))
+    by_found = not np.allclose(tried[0].allocation, otherwise.allocation)
+    return Terms(call, worst, best, by_found, arguments(rule) == 3)
 
 
 def as_chances(name: str, values: ArrayLike, agents: int | None = None) -> Floats:
@@ -102,6 +106,21 @@ def as_chances(name: str, values: ArrayLike, agents: int | None = None) -> Float
         raise ValueError(f"{name} must be chances that an answer is passed on: none negative or NaN, and at most 1 in "
                          "all; share a tie out, 1/k to each")
     return chances
+
+
+def tied(reports: Floats, costs: Floats | None, rng: np.random.Generator) -> Ints:
+    """Return an order of agents, (n,), in which those with equal reports (and costs, if given) have changed places.
+
+    A rule that gives ties to the first agent, called on agents in this order, gives them to any, each as likely.
+    """
+    place = np.arange(len(reports))
+    said = np.where(np.isnan(reports), -1.0, reports)
+    alike = np.stack([said, np.zeros(len(reports)) if costs is None else costs], axis=1)
+    for value in np.unique(alike, axis=0):
+        group = np.flatnonzero((alike == value).all(axis=1))
+        if len(group) > 1:
+            place[group] = rng.permutation(group)
+    return place
 
 
 def draw(chances: Floats, rng: np.random.Generator) -> int | None:
