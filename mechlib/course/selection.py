@@ -146,7 +146,7 @@ def empirical_game(
     count, tasks, agents = said.shape
     seats = [*range(agents)]
     profiles = [*itertools.product(range(count), repeat=agents)]
-    rows = (np.concatenate([table[list(profile), :, seats].T for profile in profiles]) for table in (said, right, spent))
+    rows = [np.concatenate([t[list(profile), :, seats].T for profile in profiles]) for t in (said, right, spent)]
     played = replay(rule, Recorded(*rows))  # all profiles in one go: (profiles * tasks, agents)
     earned = (played.rewards + prize * played.allocation).reshape(*[count] * agents, tasks, agents)
     hit = played.right.reshape(*[count] * agents, tasks)
