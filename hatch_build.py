@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SHIPPED = ["notebooks/*.ipynb", "notebooks/checks/*.toml", "rosters/*.toml", "data/*.jsonl", "recordings/*.jsonl"]
-SHIPPED += ["benchmarks/results.json"]
+SHIPPED += ["recordings/*/*.jsonl", "benchmarks/results.json"]
 
 
 class Shipped(BuildHookInterface):
