@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SHIPPED = ["notebooks/*.ipynb", "notebooks/checks/*.toml", "rosters/*.toml", "data/*.jsonl", "recordings/*.jsonl"]
-SHIPPED += ["benchmarks/results.json", "training/results/*.json"]
+SHIPPED += ["recordings/*/*.jsonl", "benchmarks/results.json", "training/results/*.json"]
 
 
 class Shipped(BuildHookInterface):

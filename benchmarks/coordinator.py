@@ -157,7 +157,7 @@ def replay() -> None:
            {"the coordinator's own work, a round": own, "a round in replay, its calls included": whole,
             "a replayed call": call},
            [Ratio("own work, milliseconds a round", own * 1e3, at_most=5),
-            Ratio("a replayed call, milliseconds", call * 1e3, at_most=1)], PACKAGES)
+            Ratio("a replayed call, milliseconds", call * 1e3, at_most=0.6)], PACKAGES)
 
 
 if __name__ == "__main__":

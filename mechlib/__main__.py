@@ -8,13 +8,12 @@ import argparse
 import os
 import re
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from mechlib.agents import weights
+from mechlib.agents import notebooks, plan, weights
 from mechlib.agents.folders import find, home, shipped
 from mechlib.agents.recordings import dump, key, read, tidy
 from mechlib.agents.roster import Roster
@@ -37,6 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
     record = commands.add_parser("record", help="run notebooks and record what is missing")
     record.set_defaults(run=_record)
     record.add_argument("notebook", nargs="+", type=Path)
+    record.add_argument("--roster", default=os.environ.get("MECHLIB_ROSTER") or "open", help="default: MECHLIB_ROSTER")
+    record.add_argument("--dry-run", action="store_true", help="print calls, tokens and cost, and send nothing")
+    record.add_argument("--batch", action="store_true", help="send what can wait by Message Batches, at half the price")
+    record.add_argument("--output", type=Path, help="folder for the executed notebooks (.cache/executed/ROSTER)")
     kept = commands.add_parser("recordings", help="check them, or drop what no notebook asks for")
     kept.set_defaults(run=_recordings)
     kept.add_argument("action", choices=["check", "prune"])
@@ -70,35 +73,76 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _record(options: argparse.Namespace) -> int:
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-
-    os.environ.update(MECHLIB_LLM="record", MECHLIB_HOME=str(home()))
-    for path in options.notebook:
-        notebook: Any = nbformat.read(str(path), as_version=4)  # type: ignore[no-untyped-call]
-        resources = {"metadata": {"path": str(path.resolve().parent)}}
-        runner = NotebookClient(notebook, timeout=None, resources=resources)
-        try:
-            with runner.setup_kernel():
-                for index, cell in enumerate(tqdm(notebook.cells, desc=path.name, unit="cell")):
-                    runner.execute_cell(cell, index)
-        except CellExecutionError as error:
-            raise RuntimeError(f"{path.name} stopped; what was recorded is kept.\n{error}") from None
-    for cassette in (home() / "recordings").glob("*.jsonl"):
+    before, name, failed = dict(os.environ), Path(options.roster).stem, 0
+    os.environ.update(MECHLIB_ROSTER=str(options.roster), MECHLIB_HOME=str(home()))
+    try:
+        for path in options.notebook:
+            asked = _planned(path) if options.dry_run or options.batch else []
+            if options.dry_run or options.batch:
+                print(f"{path.name}, roster {name}:\n{plan.report(asked, Roster.load(), options.batch)}", flush=True)
+            if options.batch and not options.dry_run:
+                _by_batches(path, asked)
+            if not options.dry_run:
+                failed += _recorded(path, name, options.output, len(asked) or None)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    for cassette in _cassettes().values():
         tidy(cassette)
-    return 0
+    return 1 if failed else 0
+
+
+def _recorded(path: Path, roster: str, output: Path | None, total: int | None) -> int:
+    """Run a notebook, record what is missing, save what was executed; return how many cells failed."""
+    run, made = _execute(path, "record", roster != "open", path.name, total)
+    saved = notebooks.save(run, (output or home() / ".cache" / "executed" / roster) / path.name)
+    print(f"{saved}: executed, with {len(made)} calls", flush=True)
+    for sentence in dict.fromkeys(run.left_out):
+        print(f"left out: {sentence}")
+    if run.failed and roster == "open":
+        raise RuntimeError(f"{path.name} stopped; what was recorded is kept.\n{run.failed[0]}")
+    for error in run.failed:
+        print(f"failed: {error}", file=sys.stderr)
+    return len(run.failed)
+
+
+def _planned(path: Path) -> list[plan.Call]:
+    """Run a notebook on what is recorded and on stand-ins, and return its calls."""
+    return _execute(path, "plan", True, f"{path.name}, planned", None)[1]
+
+
+def _execute(
+    path: Path, mode: str, go_on: bool, title: str, total: int | None
+) -> tuple[notebooks.Run, list[plan.Call]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "calls.jsonl"
+        os.environ.update(MECHLIB_LLM=mode, MECHLIB_CALLS=str(log))
+        return notebooks.execute(path, go_on, log, title, total), plan.calls(log)
+
+
+def _by_batches(path: Path, asked: list[plan.Call]) -> None:
+    """Record by Message Batches what rests on no reply that is missing; then what rests on the new replies."""
+    import anthropic
+
+    from mechlib.agents import batches
+
+    tried: set[str] = set()
+    while ready := [call for call in batches.suitable(plan.missing(asked)) if call.key not in tried]:
+        tried |= {call.key for call in ready}
+        kept, lost = batches.record(ready, anthropic.Anthropic())
+        print(f"{kept} of {len(ready)} calls were recorded by batches", *lost, sep="\n", flush=True)
+        asked = _planned(path)
 
 
 def _recordings(options: argparse.Namespace) -> int:
-    used, cassettes = _used(options.usage), sorted((home() / "recordings").glob("*.jsonl"))
+    used, cassettes = _used(options.usage), _cassettes()
     if options.action == "prune":
         if used is None:
             raise ValueError("prune must know what is asked for: run `make notebooks`, then give --usage .cache/usage")
-        for path in cassettes:
-            print("{}: kept {}, dropped {}".format(path.name, *tidy(path, used.get(path.stem, set()))))
+        for name in sorted(cassettes.keys() & used.keys()):
+            print("{}.jsonl: kept {}, dropped {}".format(name, *tidy(cassettes[name], used[name])))
     problems, calls = 0, 0
-    for name in sorted({path.stem for path in cassettes} | set(used or ())):
+    for name in sorted(cassettes.keys() | (used or {}).keys()):
         entries = read(home() / "recordings" / f"{name}.jsonl")
         if used is not None and name not in used:
             print(f"{name}.jsonl: no notebook reads it yet")
@@ -124,22 +168,29 @@ def _router(options: argparse.Namespace) -> int:
 
 
 def _course(options: argparse.Namespace) -> int:
-    notebooks = sorted((shipped() / "notebooks").glob("*.ipynb"))
+    pages = sorted((shipped() / "notebooks").glob("*.ipynb"))
     options.folder.mkdir(parents=True, exist_ok=True)
-    for path in notebooks:
+    for path in pages:
         target = options.folder / path.name
         if target.exists():
             raise FileExistsError(f"{target} is there already, and may hold your work: name another folder")
         target.write_bytes(path.read_bytes())
-    print(f"{len(notebooks)} notebooks in {options.folder}: open them with `jupyter lab {options.folder}`")
+    print(f"{len(pages)} notebooks in {options.folder}: open them with `jupyter lab {options.folder}`")
     return 0
+
+
+def _cassettes() -> dict[str, Path]:
+    """Return the recordings by name: those of a roster with a folder of its own as ``folder/name``."""
+    root = home() / "recordings"
+    paths = sorted([*root.glob("*.jsonl"), *root.glob("*/*.jsonl")])
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
 
 
 def _problems(entries: list[dict[str, Any]], used: set[str] | None) -> list[str]:
     found = []
     for entry in entries:
         request, name = entry["request"], entry["key"][:12]
-        if entry["key"] != key(request["method"], request["path"], request["body"], request.get("sample", 0)):
+        if entry["key"] != key(**request):
             found.append(f"{name} is not the key of its request: the line was edited; record it again")
         if missing := {"weights", "server", "sdk", "date", "seconds"} - set(entry["provenance"]):
             found.append(f"{name} does not say its {', '.join(sorted(missing))}; record it again")
@@ -153,10 +204,11 @@ def _problems(entries: list[dict[str, Any]], used: set[str] | None) -> list[str]
 
 
 def _used(folder: str | None) -> dict[str, set[str]] | None:
-    logs = list(Path(folder).glob("*.txt")) if folder else []
+    logs = [*Path(folder).glob("*.txt"), *Path(folder).glob("*/*.txt")] if folder else []
     used: dict[str, set[str]] = {}
     for log in logs:
-        used.setdefault(log.stem.rpartition("-")[0], set()).update(log.read_text(encoding="ascii").split())
+        name = log.relative_to(str(folder)).as_posix().rpartition("-")[0]
+        used.setdefault(name, set()).update(log.read_text(encoding="ascii").split())
     return used if logs else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 import time
@@ -15,8 +16,8 @@ import anthropic
 import pytest
 from crash import kill_nine
 
-from mechlib.agents.llm import Cassette, MissingRecording, client
-from mechlib.agents.recordings import append, dump, key, read, tidy
+from mechlib.agents.llm import Cassette, MissingRecording, Mode, client
+from mechlib.agents.recordings import Tape, dump, key, read, tidy
 from mechlib.agents.roster import Agent, Roster
 
 HELLO = {"model": "test-model", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
@@ -234,14 +235,10 @@ def test_every_failure_is_the_sdks_own_exception_and_leaves_no_recording(
     assert read(tmp_path / "t.jsonl") == []
 
 
-def test_an_unknown_mode_and_a_stream_are_refused_with_a_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_mode_is_refused_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MECHLIB_LLM", "rewind")
     with pytest.raises(ValueError, match="replay, record or live"):
         Cassette(tmp_path / "t.jsonl")
-    with pytest.raises(TypeError, match="stream"):
-        run(lambda: client(tmp_path / "t.jsonl", "replay").messages.create(**HELLO, stream=True))
 
 
 def test_a_name_is_a_file_of_the_project_and_what_the_package_ships_under_it_is_replayed_too(
@@ -249,10 +246,10 @@ def test_a_name_is_a_file_of_the_project_and_what_the_package_ships_under_it_is_
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shipped = Cassette("revelation")
-    assert shipped.path == tmp_path / "recordings" / "revelation.jsonl" and len(shipped.entries) == 180
-    append(shipped.path, entry(1))
-    assert len(Cassette("revelation").entries) == 181 and len(Cassette(shipped.path).entries) == 1
-    assert Cassette("mine").entries == {}
+    assert shipped.path == tmp_path / "recordings" / "revelation.jsonl" and len(shipped.tape) == 180
+    shipped.tape.add(entry(1))
+    assert len(Cassette("revelation").tape) == 181 and len(Cassette(shipped.path).tape) == 1
+    assert len(Cassette("mine").tape) == 0
 
 
 def entry(number: int, text: str = "hi") -> dict[str, Any]:
@@ -265,12 +262,13 @@ def entry(number: int, text: str = "hi") -> dict[str, Any]:
 
 def test_half_a_line_left_by_a_crash_is_dropped_with_a_warning_and_then_overwritten(tmp_path: Path) -> None:
     tape = tmp_path / "t.jsonl"
-    append(tape, entry(1))
+    Tape(tape).add(entry(1))
     with open(tape, "a") as file:
         file.write(dump(entry(2))[:100])
     with pytest.warns(UserWarning, match="half a line"):
         assert len(read(tape)) == 1
-    append(tape, entry(3))
+    with pytest.warns(UserWarning, match="half a line"):
+        Tape(tape).add(entry(3))
     assert [e["request"]["body"]["max_tokens"] for e in read(tape)] == [1, 3]
 
 
@@ -341,6 +339,10 @@ def test_rosters_load_and_a_wrong_one_says_what_there_is(tmp_path: Path) -> None
     bad.write_text('models = []\n[[agents]]\nname = "a"\nmodel = "m"\n')
     with pytest.raises(ValueError, match="does not define"):
         Roster.load(bad)
+    for field in ("weights", "adapter"):
+        bad.write_text(f'[[models]]\nid = "m"\n{field} = "nowhere"\n')
+        with pytest.raises(ValueError, match=rf"model 'm' has {field} 'nowhere', which bad\.toml does not define"):
+            Roster.load(bad)
 
 
 def test_the_reminder_stands_under_every_prompt() -> None:
@@ -349,35 +351,78 @@ def test_the_reminder_stands_under_every_prompt() -> None:
     assert contents == ["q\nshort!", "r", "question\nshort!"]
 
 
-def test_a_local_model_is_called_on_its_own_port_without_the_key_and_its_weights_are_checked(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+class Local:
+    """A local server, as it describes itself, and the roster that expects it there."""
+
+    def __init__(self, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.weights, self.adapter = folder / "w.gguf", folder / "a.gguf"
+        self.weights.write_bytes(b"weights")
+        self.adapter.write_bytes(b"adapter")
+        self.loaded = [{"id": 0, "path": str(self.adapter), "scale": 1.0}]
+        hashes = [hashlib.sha256(data).hexdigest() for data in (b"weights", b"adapter")]
+        self.roster = folder / "r.toml"
+        self.roster.write_text(
+            f'[weights.w]\nfile = "w.gguf"\nsha256 = "{hashes[0]}"\n'
+            f'[adapters.a]\nfile = "a.gguf"\nsha256 = "{hashes[1]}"\n'
+            + "".join(f'[[models]]\nid = "{name}"\nweights = "w"\nport = {server.server_address[1]}\n{more}\n'
+                      for name, more in (("test-model", ""), ("trained", 'adapter = "a"')))
+        )  # fmt: skip
+
+        def do_GET(handler: Handler) -> None:
+            told = {"/props": {"model_path": str(self.weights)}, "/lora-adapters": self.loaded}[handler.path]
+            data = json.dumps(told).encode()
+            handler.send_response(200)
+            handler.send_header("content-length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
+
+        monkeypatch.setattr(Handler, "do_GET", do_GET, raising=False)
+        monkeypatch.setattr("mechlib.agents.cassette.metadata.version", lambda name: "1.2")
+
+
+@pytest.fixture
+def local(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Local:
+    return Local(tmp_path, server, monkeypatch)
+
+
+@pytest.mark.parametrize("mode", ["record", "live"])
+def test_a_local_model_is_called_on_its_own_port_without_the_key(
+    tmp_path: Path, server: Server, local: Local, mode: Mode
 ) -> None:
-    port = server.server_address[1]
-    text = (
-        f'[weights.w]\nfile = "w.gguf"\nsha256 = "abc"\n[[models]]\nid = "test-model"\nweights = "w"\nport = {port}\n'
-    )
-    roster = tmp_path / "r.toml"
-    roster.write_text(text)
-    props = {"model_path": "somewhere/w.gguf"}
-
-    def do_GET(self: Handler) -> None:
-        data = json.dumps(props).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    monkeypatch.setattr(Handler, "do_GET", do_GET, raising=False)
-    monkeypatch.setattr("mechlib.agents.llm.metadata.version", lambda name: "1.2")
-    ask = client(tmp_path / "t.jsonl", "record", roster, api_key="sk-ant-mine", base_url="http://127.0.0.1:1")
+    local.loaded = []
+    ask = client(tmp_path / "t.jsonl", mode, local.roster, api_key="sk-ant-mine", base_url="http://127.0.0.1:1")
     run(lambda: ask.messages.create(**HELLO))
     assert "sk-ant-mine" not in str(server.hits[0]["headers"])
-    provenance = read(tmp_path / "t.jsonl")[0]["provenance"]
-    assert provenance["weights"] == "abc" and "1.2" in provenance["server"]
-    props["model_path"] = "another.gguf"
-    ask = client(tmp_path / "u.jsonl", "record", roster)
-    with pytest.raises(ValueError, match=r"serves another\.gguf"):
-        run(lambda: ask.messages.create(**HELLO))
+
+
+def test_a_recording_names_weights_and_adapter_by_the_hash_of_the_files_that_are_served(
+    tmp_path: Path, local: Local
+) -> None:
+    tape = tmp_path / "t.jsonl"
+    run(lambda: client(tape, "record", local.roster).messages.create(**{**HELLO, "model": "trained"}))
+    told = read(tape)[0]["provenance"]
+    assert told["weights"] == hashlib.sha256(b"weights").hexdigest() and told["server"] == "llama.cpp (xllamacpp 1.2)"
+    assert told["adapter"] == hashlib.sha256(b"adapter").hexdigest()
+
+
+@pytest.mark.parametrize("wrong", ["other weights", "no weights", "other adapter", "no adapter", "an adapter too many"])
+def test_what_is_served_is_held_against_the_roster_before_anything_is_asked(
+    tmp_path: Path, server: Server, local: Local, wrong: str
+) -> None:
+    said = r"port \d+ serves .*, which by SHA-256 is not .* restart `mechlib serve`"
+    if wrong == "other weights":
+        local.weights.write_bytes(b"another under the same name")
+    if wrong == "no weights":
+        local.weights.unlink()
+        said = "cannot be known by its hash"
+    if wrong == "other adapter":
+        local.adapter.write_bytes(b"trained on")
+    if wrong == "no adapter":
+        local.loaded[0]["scale"] = 0.0
+    name = "test-model" if wrong == "an adapter too many" else "trained"
+    with pytest.raises(ValueError, match=said):
+        run(lambda: client(tmp_path / "t.jsonl", "record", local.roster).messages.create(**{**HELLO, "model": name}))
+    assert server.hits == [] and not (tmp_path / "t.jsonl").exists()
 
 
 def test_the_use_of_each_recording_is_logged_for_the_check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from mechlib.__main__ import main
 from mechlib.agents import weights
-from mechlib.agents.recordings import append, dump, key, read, tidy
+from mechlib.agents.recordings import Tape, dump, key, read, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 ROSTER = """
@@ -166,6 +167,21 @@ def test_prune_drops_what_no_notebook_asks_for_and_sorts_the_rest(
     assert check(capsys, "--usage", "usage")[0] == 0
 
 
+def test_recordings_of_another_roster_are_checked_and_left_alone_by_those_who_do_not_read_them(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (course / "recordings" / "claude").mkdir()
+    write(course, entry("a"))
+    other = write(course, entry("a"), entry("b"), name="claude/tape")
+    replayed(course, entry("a"))
+    assert main(["recordings", "prune", "--usage", "usage"]) == 0 and len(read(other)) == 2
+    assert "claude/tape.jsonl: no notebook reads it yet" in capsys.readouterr().out
+    (course / "usage" / "claude").mkdir()
+    replayed(course, entry("b"), name="claude/tape")
+    assert main(["recordings", "prune", "--usage", "usage"]) == 0
+    assert [each["key"] for each in read(other)] == [entry("b")["key"]]
+
+
 def test_prune_drops_nothing_while_the_use_is_not_known(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tape = write(course, entry("a"))
     assert main(["recordings", "prune"]) == 1
@@ -178,10 +194,10 @@ def test_sorting_a_cassette_loses_nothing_that_others_append_meanwhile(tmp_path:
 
     def work(mine: list[str]) -> None:
         for name in mine:
-            append(tape, entry(name))
+            Tape(tape).add(entry(name))
 
     writers = [threading.Thread(target=work, args=(mine,)) for mine in names]
-    append(tape, entry("first"))
+    Tape(tape).add(entry("first"))
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
@@ -256,9 +272,9 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(said)
 
     def do_GET(self) -> None:
-        self.reply({"model_path": "/somewhere/tiny.gguf"})
+        self.reply({"/props": {"model_path": "tiny.gguf"}, "/lora-adapters": []}[self.path])
 
-    def reply(self, said: dict[str, Any]) -> None:
+    def reply(self, said: Any) -> None:
         data = json.dumps(said).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
@@ -294,9 +310,10 @@ def notebook(course: Path, *cells: str) -> str:
 def test_record_runs_a_notebook_keeps_what_it_asks_and_leaves_the_notebook_alone(
     course: Path, port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mechlib.agents.llm.metadata.version", lambda name: "1")
     monkeypatch.setenv("MECHLIB_LLM", "replay")  # what `record` sets is taken back when the test is over
-    (course / "rosters" / "tiny.toml").write_text(ROSTER.replace("port = 1", f"port = {port}"))
+    (course / "notebooks" / "tiny.gguf").write_bytes(b"tiny")
+    roster = ROSTER.replace("port = 1", f"port = {port}").replace('"abc"', f'"{sha256(b"tiny").hexdigest()}"')
+    (course / "rosters" / "tiny.toml").write_text(roster)
     pretend = "from importlib import metadata\nmetadata.version = lambda name: '1'"  # xllamacpp need not be installed
     path = notebook(course, pretend, ASK.format(question="one"), ASK.format(question="two"), "1 / 0")
     before = Path(path).read_bytes()

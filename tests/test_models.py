@@ -243,6 +243,41 @@ def test_a_server_at_temperature_zero_is_repeatable_and_ends_with_its_parent(
     assert params.sampling.temp == float(temperature) and (params.sampling.seed == 0xFFFFFFFF) == fresh
 
 
+def test_an_adapter_is_served_on_top_of_the_weights_that_it_was_trained_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    (folder / "tiny.gguf").write_bytes(WHOLE)
+    model = Model("tiny+honest", "tiny", 8101, adapter="honest")
+    adapters = {"honest": {"file": "honest.gguf", "sha256": "0"}}
+    players = Roster("tiny", {model.id: model}, {"tiny": WEIGHTS}, adapters=adapters)
+    with pytest.raises(FileNotFoundError, match=r"honest\.gguf is missing: train it first"):
+        weights.serve(players)
+    (folder.parent / "honest.gguf").write_bytes(b"another")
+    with pytest.raises(RuntimeError, match=r"honest\.gguf is not the file that the roster names"):
+        weights.serve(players)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(weights.subprocess, "Popen", lambda command, **options: commands.append(command))
+    weights._start(players, model)
+    assert commands[0][3:] == [str(folder / "tiny.gguf"), "8101", "0.0", str(folder.parent / "honest.gguf")]
+    made: list[Any] = []
+    params = SimpleNamespace(model=SimpleNamespace(), sampling=SimpleNamespace(), cpuparams=SimpleNamespace(),
+                             cpuparams_batch=SimpleNamespace())  # fmt: skip
+    fake = SimpleNamespace(CommonParams=lambda: params, Server=made.append, CommonAdapterLoraInfo=SimpleNamespace,
+                           llama_flash_attn_type=SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_DISABLED="off"))  # fmt: skip
+    monkeypatch.setitem(sys.modules, "xllamacpp", fake)
+    parents = iter([10, 1])
+    monkeypatch.setattr(weights.os, "getppid", lambda: next(parents))
+    weights._child(*commands[0][3:])
+    (adapter,) = params.lora_adapters
+    assert (adapter.path, adapter.scale) == (str(folder.parent / "honest.gguf"), 1.0)
+
+
+def test_a_roster_that_is_all_behind_an_api_has_nothing_to_serve() -> None:
+    with pytest.raises(ValueError, match="has no model to be served here"):
+        weights.serve(Roster("far", {"api": Model("api")}))
+
+
 OPEN = Roster.load(ROOT / "rosters" / "open.toml")
 SMALL = OPEN.weights["smollm2-135m"]
 

@@ -16,27 +16,16 @@ import time
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from record import ROSTER, cases
 from tqdm import tqdm
 
-from mechlib.agents.llm import Cassette, client
+from mechlib.agents.llm import client
 from mechlib.agents.roster import Model, Roster
 from mechlib.agents.tasks import load_tasks
 from mechlib.course.trained import statement
 
 MODEL, PORT = "qwen2.5-coder-0.5b", 8222
-
-
-class Played(Cassette):
-    """A cassette that also says which adapter was active."""
-
-    adapters: dict[str, str]
-
-    async def _provenance(self, model: Model | None) -> dict[str, Any]:
-        told = await super()._provenance(model)
-        return {**told, "adapter": self.adapters[model.id]} if model and model.id in self.adapters else told
 
 
 def post(path: str, body: object) -> None:
@@ -50,12 +39,12 @@ async def play(what: str, names: list[str], tasks: int, first: int = 0) -> None:
     """Ask the model as it is, then each adapter, prompt by prompt."""
     roster = Roster.load(ROSTER)
     results = [json.loads(Path(f"training/results/{name}.json").read_text()) for name in names]
-    models = {f"{MODEL}+{name}": Model(f"{MODEL}+{name}", MODEL, PORT) for name in names}
+    adapters = {name: {"file": result["adapter"], "sha256": result["sha256"]}
+                for name, result in zip(names, results, strict=True)}
+    models = {f"{MODEL}+{name}": Model(f"{MODEL}+{name}", MODEL, PORT, adapter=name) for name in names}
     base = replace(roster.models[MODEL], port=PORT)
-    roster = replace(roster, models={**roster.models, **models, MODEL: base})
-    tape = Played("documents_trained", "record", roster)
-    tape.adapters = {f"{MODEL}+{result['rule']}-{result['seed']}": result["sha256"] for result in results}
-    plain, trained = client(f"documents_{what}", "record", roster), client(tape)
+    roster = replace(roster, models={**roster.models, **models, MODEL: base}, adapters=adapters)
+    plain, trained = client(f"documents_{what}", "record", roster), client("documents_trained", "record", roster)
     agent = roster.agents[0]
     prompts = ([task.prompt for task in load_tasks()] if what == "trivia" else
                [prompt for case in cases(what) for prompt in case.prompts])[3 * first : 3 * tasks]  # fmt: skip

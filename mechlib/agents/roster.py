@@ -1,7 +1,11 @@
-"""Who plays: models, the weights behind them, and agents, read from ``rosters/NAME.toml``."""
+"""Who plays: models, the weights behind them, and agents, read from ``rosters/NAME.toml``.
+
+``MECHLIB_ROSTER`` names the roster that takes the place of ``open``: one switch for every notebook.
+"""
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +29,8 @@ class Model:
     `weights` is their key in the roster and `port` where `mechlib serve` puts the model on 127.0.0.1; both are None for
     a model behind an API. A model that is served elsewhere has its server's `url`, which goes before the port. The
     `temperature` is set at the server, because the Messages API of 2026 takes none. `price` is that of a million input
-    tokens and of a million output tokens.
+    tokens and of a million output tokens. `adapter` is the key of low-rank weights, trained on top of the model's, in
+    the roster's ``[adapters]``.
     """
 
     id: str
@@ -33,6 +38,7 @@ class Model:
     port: int | None = None
     temperature: float = 0.0
     price: tuple[float, float] = (0.0, 0.0)
+    adapter: str | None = None
     url: str | None = None
 
     def __post_init__(self) -> None:
@@ -91,28 +97,38 @@ class Agent:
 
 @dataclass(frozen=True)
 class Roster:
-    """The models by id, the weights behind them, the agents, and who grades."""
+    """The models by id, the weights behind them, the agents, and who grades.
+
+    `adapters` are files of low-rank weights by name, each with its ``file`` and ``sha256``. `folder` is where under
+    ``recordings`` the cassettes of this roster lie; empty for ``recordings`` itself.
+    """
 
     name: str
     models: Mapping[str, Model]
     weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     agents: tuple[Agent, ...] = ()
     grader: Agent | None = None
+    adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folder: str = ""
 
     @classmethod
     def load(cls, name: str | Path = "open") -> Roster:
         """Read a roster by path, or by name (``open``, ``claude``): the project's own, else the one that is shipped.
 
-        A roster that is not there is a FileNotFoundError, an agent whose model it does not define a ValueError.
+        If ``MECHLIB_ROSTER`` is set, ``open`` stands for the roster that it names.
+
+        A roster that is not there is a FileNotFoundError; an agent whose model it does not define, and a model whose
+        weights or adapter it does not, are ValueErrors.
         """
+        name = chosen(name)
         if not isinstance(name, str | Path):
             raise TypeError(f"name is {name!r:.80}: it must be the name of a roster, or a path")
         folders = [folder / "rosters" for folder in (home(), shipped())]
         paths = [Path(name)] if str(name).endswith(".toml") else [folder / f"{name}.toml" for folder in folders]
         path = next((path for path in paths if path.exists()), paths[0])
         if not path.exists():
-            known = ", ".join(sorted({p.stem for folder in folders for p in folder.glob("*.toml")}))
-            raise FileNotFoundError(f"no roster {name!r} at {path}; name one of {known}, or give a .toml path")
+            there = ", ".join(sorted({p.stem for folder in folders for p in folder.glob("*.toml")}))
+            raise FileNotFoundError(f"no roster {name!r} at {path}; name one of {there}, or give a .toml path")
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         models = {m["id"]: Model(**{**m, "price": tuple(m.get("price", (0.0, 0.0)))}) for m in data["models"]}
         shared = data.get("replies", {})
@@ -121,7 +137,14 @@ class Roster:
         for agent in (*agents, *([grader] if grader else [])):
             if agent.model not in models:
                 raise ValueError(f"agent {agent.name!r} uses model {agent.model!r}, which {path.name} does not define")
-        return cls(path.stem, models, data.get("weights", {}), agents, grader)
+        weights, adapters, inside = data.get("weights", {}), data.get("adapters", {}), str(data.get("folder", ""))
+        for model in models.values():
+            for kind, key, known in (("weights", model.weights, weights), ("adapter", model.adapter, adapters)):
+                if key is not None and key not in known:
+                    raise ValueError(f"model {model.id!r} has {kind} {key!r}, which {path.name} does not define")
+        if inside and not inside.isidentifier():
+            raise ValueError(f"folder of {path.name} is {inside!r:.80}; it must be a plain name")
+        return cls(path.stem, models, weights, agents, grader, adapters, inside)
 
     def price(self, model: str, input_tokens: int, output_tokens: int) -> float:
         """Return the price of one call, in the roster's currency."""
@@ -140,3 +163,8 @@ def _agent(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Agent:
     system = "\n".join(filter(None, (part.get("system", "").strip() for part in (entry, shared))))
     examples = tuple((user.strip(), reply.strip()) for user, reply in given["examples"])
     return Agent(given["name"], given["model"], system, examples, given["max_tokens"], given["reminder"])
+
+
+def chosen(name: str | Path = "open") -> str | Path:
+    """Return which roster a name stands for: ``open`` for the one of ``MECHLIB_ROSTER``, if that is set."""
+    return os.environ.get("MECHLIB_ROSTER") or name if name == "open" else name

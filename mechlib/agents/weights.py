@@ -118,6 +118,8 @@ def serve(roster: Roster, names: Iterable[str] | None = None) -> None:
     if unknown:
         raise ValueError(f"roster {roster.name!r} has no model {sorted(unknown)}; it has {sorted(roster.models)}")
     models = [m for m in roster.models.values() if m.port is not None and m.id in wanted]
+    if not models:
+        raise ValueError(f"roster {roster.name!r} has no model to be served here: all are behind an API")
     for name in sorted({str(model.weights) for model in models}):
         entry = roster.weights[name]
         _check_entry(entry)
@@ -126,6 +128,12 @@ def serve(roster: Roster, names: Iterable[str] | None = None) -> None:
             raise FileNotFoundError(f"{file.name} is missing: run `make models` first")
         if not _sound(file, entry):
             raise RuntimeError(f"{file.name} is not the file that the roster names: run `make models` again")
+    for name in sorted({model.adapter for model in models if model.adapter}):
+        file = _adapter(roster, name)
+        if not file.exists():
+            raise FileNotFoundError(f"{file.name} is missing: train it first")
+        if _sha256(file) != roster.adapters[name]["sha256"]:
+            raise RuntimeError(f"{file.name} is not the file that the roster names: correct the one or the other")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     children: list[subprocess.Popen[bytes]] = []
     try:
@@ -151,9 +159,18 @@ def serve(roster: Roster, names: Iterable[str] | None = None) -> None:
                 child.kill()
 
 
+def _adapter(roster: Roster, name: str) -> Path:
+    """Return the file of an adapter, which must lie in the project's folder."""
+    file = home() / str(roster.adapters[name]["file"])
+    if not file.resolve().is_relative_to(home().resolve()):
+        raise ValueError(f"file of adapter {name!r:.80} leads out of the project's folder: {file}")
+    return file
+
+
 def _start(roster: Roster, model: Model) -> subprocess.Popen[bytes]:
     file = folder() / roster.weights[str(model.weights)]["file"]
     command = [sys.executable, "-m", "mechlib.agents.weights", str(file), str(model.port), str(model.temperature)]
+    command += [str(_adapter(roster, model.adapter))] if model.adapter else []
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -170,7 +187,7 @@ def _wait(model: Model, child: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"{model.id} did not come up on port {model.port}: is the port taken, is xllamacpp installed?")
 
 
-def _child(file: str, port: str, temperature: str) -> None:
+def _child(file: str, port: str, temperature: str, adapter: str = "") -> None:
     import xllamacpp  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     params = xllamacpp.CommonParams()
@@ -187,6 +204,10 @@ def _child(file: str, port: str, temperature: str) -> None:
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.sampling.temp = float(temperature)
     params.sampling.seed = 0 if float(temperature) == 0 else 0xFFFFFFFF  # the latter: a fresh seed for every call
+    if adapter:
+        info = xllamacpp.CommonAdapterLoraInfo()
+        info.path, info.scale = adapter, 1.0
+        params.lora_adapters = [info]
     server = xllamacpp.Server(params)
     parent = os.getppid()
     while os.getppid() == parent:

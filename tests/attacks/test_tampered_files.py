@@ -18,7 +18,7 @@ import pytest
 from crash import kill_nine
 
 from mechlib.agents import weights
-from mechlib.agents.recordings import append, dump, key, read, tidy
+from mechlib.agents.recordings import Tape, dump, key, read, tidy
 from mechlib.agents.roster import Model, Roster
 
 Times = Callable[[int, int], int]
@@ -165,8 +165,8 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "tape.jsonl"
     path.write_text("\n".join(dump(entry(number)) for number in (1, 2, 3)))
     assert asked(path) == [1, 2, 3]
-    assert append(path, entry(3, "another reply"))["response"] == {"text": "hi"}
-    append(path, entry(4))
+    assert Tape(path).add(entry(3, "another reply"))["response"] == {"text": "hi"}
+    Tape(path).add(entry(4))
     assert asked(path) == [1, 2, 3, 4] and path.read_text().endswith("}\n")
     path.write_text(path.read_text().removesuffix("\n"))
     assert tidy(path) == (4, 0) and len(asked(path)) == 4
@@ -174,21 +174,21 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
 
 def test_separators_inside_a_question_are_no_ends_of_lines(tmp_path: Path) -> None:
     path = tmp_path / "tape.jsonl"
-    append(path, entry(1))
+    Tape(path).add(entry(1))
     assert "\u2028" in path.read_text(encoding="utf-8") and read(path) == [entry(1)]
 
 
 def test_cut_off_anywhere_a_cassette_loses_its_last_line_at_most(tmp_path: Path, times: Times) -> None:
     path, cut = tmp_path / "tape.jsonl", tmp_path / "cut.jsonl"
     for number in range(8):
-        append(path, entry(number))
+        Tape(path).add(entry(number))
     content, rng = path.read_bytes(), random.Random(0)
     for _ in range(times(60, 400)):
         length = rng.randrange(len(content) + 1)
         cut.write_bytes(content[:length])
         kept = [number for number in range(8) if dump(entry(number)).encode() in content[:length]]
         assert asked(cut) == kept
-        append(cut, entry(99))
+        Tape(cut).add(entry(99))
         assert asked(cut) == [*kept, 99]
 
 
@@ -203,14 +203,14 @@ def test_a_line_that_is_no_recording_is_named(tmp_path: Path, line: str) -> None
 APPENDER = """
 import json
 from pathlib import Path
-from mechlib.agents.recordings import append, key, tidy
+from mechlib.agents.recordings import Tape, key, tidy
 async def main():
     path, number = Path(sys.argv[1]), os.getpid() * 1000
     while True:
         body = {"model": "m", "max_tokens": number, "messages": []}
         request = {"method": "post", "path": "/", "body": body, "sample": 0}
         told = {"response": {"x": "y" * 500}, "provenance": {}}
-        append(path, {"key": key("post", "/", body), "request": request, **told})
+        Tape(path).add({"key": key("post", "/", body), "request": request, **told})
         print(number, flush=True)
         number += 1
         if number % 3 == 0:

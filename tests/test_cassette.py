@@ -1,0 +1,398 @@
+"""Every use of the SDK, synchronous and not: recorded against a strict server, replayed against none."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+import pydantic
+import pytest
+from messages_api import NO_REPLIES, Server, serving
+
+from mechlib.agents import wire
+from mechlib.agents.cassette import Cassette
+from mechlib.agents.llm import MissingRecording, client
+from mechlib.agents.recordings import Tape, dump, key, read, tidy
+from mechlib.agents.roster import SAMPLE
+
+HELLO: dict[str, Any] = {"model": "claude-opus-5", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
+BETA = "token-efficient-tools-2026-03-28"
+
+
+class Sum(pydantic.BaseModel):
+    """What is parsed."""
+
+    first: int
+    second: int
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    running.plan.clear()
+    running.hits.clear()
+    return running
+
+
+async def done(value: Any) -> Any:
+    """Wait for what an asynchronous client returns; a synchronous one has returned it."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def items(values: Any) -> list[Any]:
+    """Return all that a stream or a page of either client gives."""
+    return [value async for value in values] if hasattr(values, "__aiter__") else list(values)
+
+
+@asynccontextmanager
+async def within(manager: Any) -> AsyncIterator[Any]:
+    """Enter what either client hands out as a context."""
+    if hasattr(manager, "__aenter__"):
+        async with manager as inside:
+            yield inside
+    else:
+        with manager as inside:
+            yield inside
+
+
+async def create(llm: Any) -> Any:
+    return (await done(llm.messages.create(**HELLO))).to_dict()
+
+
+async def create_stream(llm: Any) -> Any:
+    return [event.to_dict() for event in await items(await done(llm.messages.create(**HELLO, stream=True)))]
+
+
+async def stream(llm: Any) -> Any:
+    async with within(llm.messages.stream(**HELLO)) as events:
+        return await items(events.text_stream), (await done(events.get_final_message())).to_dict()
+
+
+async def raw(llm: Any) -> Any:
+    response = await done(llm.messages.with_raw_response.create(**HELLO))
+    return response.status_code, response.headers["content-type"], (await done(response.parse())).to_dict()
+
+
+async def streaming(llm: Any) -> Any:
+    async with within(llm.messages.with_streaming_response.create(**HELLO, stream=True)) as response:
+        return [line for line in await items(response.iter_lines()) if line.startswith("event")]
+
+
+async def parse(llm: Any) -> Any:
+    return (await done(llm.messages.parse(**HELLO, output_format=Sum))).parsed_output
+
+
+async def tool_runner(llm: Any) -> Any:
+    called = []
+
+    def add(first: int, second: int) -> str:
+        """Add two numbers."""
+        called.append((first, second))
+        return str(first + second)
+
+    async def add_later(first: int, second: int) -> str:
+        """Add two numbers."""
+        return add(first, second)
+
+    later = isinstance(llm, anthropic.AsyncAnthropic)
+    tool = anthropic.beta_async_tool(add_later, name="add") if later else anthropic.beta_tool(add)
+    runner = llm.beta.messages.tool_runner(**HELLO, tools=[tool])
+    return [said.to_dict() for said in await items(runner)], called
+
+
+async def count_tokens(llm: Any) -> Any:
+    body = {name: HELLO[name] for name in ("model", "messages")}
+    return (await done(llm.messages.count_tokens(**body))).input_tokens
+
+
+async def models(llm: Any) -> Any:
+    page = llm.models.list(limit=2)
+    names = [each.id for each in await items(page)]  # two pages
+    return names, (await done(llm.models.retrieve("claude-opus-5"))).display_name
+
+
+async def batches(llm: Any) -> Any:
+    requests = [{"custom_id": f"call-{n}", "params": {**HELLO, "max_tokens": n}} for n in (1, 2)]
+    batch = await done(llm.messages.batches.create(requests=requests))
+    while batch.processing_status != "ended":
+        batch = await done(llm.messages.batches.retrieve(batch.id))
+    results = await items(await done(llm.messages.batches.results(batch.id)))
+    return {each.custom_id: each.result.message.content[0].text for each in results}
+
+
+async def files(llm: Any) -> Any:
+    told = await done(llm.files.upload(file=("notes.txt", b"what was \xff said", "text/plain")))
+    listed = [each.filename for each in await items(llm.files.list())]
+    content = await done(llm.files.download(told.id))
+    data = await done(content.read())
+    return told.filename, listed[-1], data, (await done(llm.files.retrieve_metadata(told.id))).size_bytes
+
+
+async def betas(llm: Any) -> Any:
+    plain = await done(llm.beta.messages.create(**HELLO))
+    with_beta = await done(llm.beta.messages.create(**{**HELLO, "max_tokens": 65}, betas=[BETA]))
+    return plain.to_dict(), with_beta.to_dict()
+
+
+async def options(llm: Any) -> Any:
+    patient = llm.with_options(timeout=30, max_retries=4)
+    return (await done(patient.messages.create(**HELLO, extra_headers={SAMPLE: "3"}))).to_dict()
+
+
+Use = Callable[[Any], Awaitable[Any]]
+USES: list[Use] = [create, create_stream, stream, raw, streaming, parse, tool_runner, count_tokens, models, batches,
+                   files, betas, options]  # fmt: skip
+
+
+def run(use: Use, *where: Any, sync: bool = False, **more: Any) -> Any:
+    """Make one use of a client of either kind."""
+
+    async def work() -> Any:
+        llm = client(*where, sync=sync, api_key="nobody's", **more)  # type: ignore[call-overload]
+        async with within(llm):
+            return await use(llm)
+
+    return asyncio.run(work())
+
+
+def without_wait(value: Any) -> str:
+    """Return a value as a text, without how long whoever recorded it waited."""
+    if isinstance(value, dict):
+        return str({name: without_wait(part) for name, part in value.items() if name != "recorded_seconds"})
+    return str([without_wait(part) for part in value] if isinstance(value, list | tuple) else value)
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
+def test_each_use_is_recorded_once_and_replays_the_same(
+    tmp_path: Path, server: Server, use: Use, sync: bool
+) -> None:
+    live = run(use, tmp_path / "none.jsonl", "live", sync=sync, base_url=server.url)
+    server.batches.clear()
+    server.files.clear()
+    recorded = run(use, tmp_path / "t.jsonl", "record", sync=sync, base_url=server.url)
+    hits = len(server.hits)
+    for mode in ("record", "replay", "replay"):
+        assert without_wait(run(use, tmp_path / "t.jsonl", mode, sync=sync)) == without_wait(recorded)
+    if use not in (files,):  # which are numbered
+        assert without_wait(live).replace("batch_2", "batch_1") == without_wait(recorded)
+    assert len(server.hits) == hits and not (tmp_path / "none.jsonl").exists()
+    other = run(use, tmp_path / "t.jsonl", "replay", sync=not sync)
+    assert without_wait(other) == without_wait(recorded)
+    assert all(entry["key"] == key(**entry["request"]) for entry in read(tmp_path / "t.jsonl"))
+    assert not any("sample" in name.lower() for _, _, headers, _ in server.hits for name in headers)
+    text = (tmp_path / "t.jsonl").read_text()
+    assert "secret" not in text and "cookie" not in text and '"headers"' not in text
+
+
+def sent(path: str = "/v1/messages", **more: Any) -> tuple[str, dict[str, Any]]:
+    """Return how a call would be named, by its request."""
+    headers = {"content-type": "application/json", "anthropic-version": wire.VERSION, **more.pop("headers", {})}
+    request = httpx2.Request("POST", f"https://api.anthropic.com{path}", headers=headers, json={**HELLO, **more})
+    asked = wire.asked(request, request.read())
+    return key(**asked), asked
+
+
+def test_queries_betas_and_the_version_are_in_the_key_and_who_asks_is_not() -> None:
+    plain, asked = sent()
+    assert plain == key("post", "/v1/messages", HELLO) and set(asked) == {"method", "path", "body", "sample"}
+    others = [sent("/v1/messages?beta=true"), sent(headers={"anthropic-beta": "a"}), sent(max_tokens=65),
+              sent(headers={"anthropic-beta": "a,b"}), sent(headers={"anthropic-version": "2023-06-01"})]  # fmt: skip
+    assert len({plain, *(name for name, _ in others)}) == 6
+    assert sent(headers={"anthropic-beta": "b, a"})[0] == others[3][0]
+    assert sent("/v1/messages?b=2&a=1")[0] == sent("/v1/messages?a=1&b=2")[0]
+    for same in ({"x-api-key": "mine"}, {"authorization": "Bearer mine"}, {"user-agent": "me"}):
+        assert sent(headers=same)[0] == plain
+    assert sent("/gateway/v1/messages")[0] == plain
+
+
+def test_a_file_is_named_by_what_is_in_it_and_not_by_the_boundary(tmp_path: Path, server: Server) -> None:
+    async def upload(llm: Any) -> Any:
+        await llm.files.upload(file=("a.txt", b"one", "text/plain"))
+        await llm.files.upload(file=("a.txt", b"one", "text/plain"))
+        return await llm.files.upload(file=("a.txt", b"two", "text/plain"))
+
+    run(upload, tmp_path / "t.jsonl", "record", base_url=server.url)
+    assert len(server.hits) == 2 and len(read(tmp_path / "t.jsonl")) == 2
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("step", NO_REPLIES)
+def test_what_is_no_reply_is_refused_and_never_kept(tmp_path: Path, server: Server, step: str, sync: bool) -> None:
+    server.plan = [step]
+    with pytest.raises(anthropic.APIResponseValidationError, match="not recorded"):
+        run(create, tmp_path / "t.jsonl", "record", sync=sync, base_url=server.url)
+    assert not (tmp_path / "t.jsonl").exists() and len(server.hits) == 1
+    assert run(create, tmp_path / "t.jsonl", "record", sync=sync, base_url=server.url)["type"] == "message"
+
+
+@pytest.mark.parametrize("step", ["stream error", "stream cut", "html"])
+def test_a_stream_that_is_no_whole_message_is_never_kept(tmp_path: Path, server: Server, step: str) -> None:
+    server.plan = [step]
+    with pytest.raises(anthropic.AnthropicError):
+        run(stream, tmp_path / "t.jsonl", "record", base_url=server.url)
+    assert not (tmp_path / "t.jsonl").exists()
+
+
+def test_live_hands_through_what_the_server_sent(tmp_path: Path, server: Server) -> None:
+    async def ask(llm: Any) -> Any:
+        response = await llm.messages.with_raw_response.create(**HELLO)
+        return response.headers["request-id"], response.http_response.json()
+
+    request_id, body = run(ask, tmp_path / "t.jsonl", "live", base_url=server.url)
+    plain = asyncio.run(ask(anthropic.AsyncAnthropic(base_url=server.url, api_key="nobody's")))
+    assert (request_id, body) == plain and "recorded_seconds" not in body
+
+
+def test_two_hundred_calls_at_once_bear_a_hundred_and_fifty_refusals(tmp_path: Path, server: Server) -> None:
+    async def ask(llm: Any) -> Any:
+        bodies = [{**HELLO, "max_tokens": 1 + n} for n in range(200)]
+        return await asyncio.gather(*(llm.messages.create(**body) for body in bodies))
+
+    server.plan = [429] * 150
+    said = run(ask, tmp_path / "t.jsonl", "record", base_url=server.url, max_retries=8)
+    assert len(said) == 200 and len(server.hits) == 350 and len(read(tmp_path / "t.jsonl")) == 200
+
+
+def big(tape: Path, megabytes: int) -> int:
+    """Write a tape of recordings that are nobody's, and return how many."""
+    provenance = {"weights": None, "server": "s", "sdk": "a", "date": "d", "seconds": 1.0}
+    said = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}}
+    count = megabytes * 270
+    with open(tape, "w") as file:
+        for number in range(count):
+            body = {**HELLO, "messages": [{"role": "user", "content": f"{number} " + "x" * 3400}]}
+            request = {"method": "post", "path": "/v1/messages", "body": body, "sample": 0}
+            line = {"key": key(**request), "request": request, "response": said, "provenance": provenance}
+            file.write(dump(line) + "\n")
+    return count
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The address of a server in a process of its own, which takes no time of ours."""
+    command = [sys.executable, str(Path(__file__).with_name("messages_api.py"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def test_recording_into_a_large_tape_does_not_hold_up_the_loop(tmp_path: Path, elsewhere: str) -> None:
+    tape = tmp_path / "t.jsonl"
+    known = big(tape, 36)
+    assert tape.stat().st_size > 36e6
+
+    async def watch(stalls: list[float]) -> None:
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(0)
+            stalls.append(time.perf_counter() - start)
+
+    async def worst(llm: Any) -> Any:
+        """Return the longest stall in which nothing else ran, of three times a hundred calls."""
+        await llm.messages.create(**{**HELLO, "max_tokens": 9})  # the first call of a process imports half the SDK
+        worsts = []
+        for trial in range(3):
+            stalls = [0.0]
+            watching = asyncio.create_task(watch(stalls))
+            for first in range(0, 100, 4):  # a few at a time: what is measured is the tape, not who builds requests
+                bodies = [{**HELLO, "max_tokens": 10 + 100 * trial + first + n} for n in range(4)]
+                await asyncio.gather(*(llm.messages.create(**body) for body in bodies))
+            watching.cancel()
+            worsts.append(max(stalls))
+        return min(worsts)  # other work on the machine holds up any process
+
+    assert run(worst, tape, "record", base_url=elsewhere) < 0.05
+    assert len(read(tape)) == known + 301
+
+
+def test_a_miss_says_how_the_nearest_recording_differs(tmp_path: Path, server: Server) -> None:
+    run(create, tmp_path / "t.jsonl", "record", base_url=server.url)
+
+    def miss(use: Use) -> str:
+        with pytest.raises(MissingRecording) as error:
+            run(use, tmp_path / "t.jsonl", "replay")
+        return str(error.value)
+
+    async def longer(llm: Any) -> Any:
+        await llm.messages.create(**{**HELLO, "max_tokens": 65})
+
+    async def another(llm: Any) -> Any:
+        await llm.messages.create(**{**HELLO, "messages": [{"role": "user", "content": "hello there"}]})
+
+    assert "differs: max_tokens is 65 here, 64 there. " in miss(longer)
+    assert "messages[0].content is 'hello there' here, 'hello' there. " in miss(another)
+    assert "sample is 3 here, 0 there" in miss(options)
+    assert "stream is True here, None there" in miss(create_stream)
+    assert "to GET /v1/models, " in miss(models)
+    assert len(server.hits) == 1
+
+
+def test_a_miss_reaches_no_network_even_where_there_is_one(tmp_path: Path, server: Server) -> None:
+    for sync in (False, True):
+        with pytest.raises(MissingRecording, match="Nothing is recorded there"):
+            run(create, tmp_path / "t.jsonl", "replay", sync=sync, base_url=server.url)
+    assert server.hits == []
+
+
+def test_a_browser_only_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mechlib.agents.cassette.sys.platform", "emscripten")
+    assert Cassette(tmp_path / "t.jsonl").mode == "replay"
+    for mode in ("record", "live"):
+        with pytest.raises(ValueError, match="only be replayed"):
+            Cassette(tmp_path / "t.jsonl", mode)  # type: ignore[arg-type]
+
+
+def test_who_answered_is_in_the_recording(tmp_path: Path, server: Server) -> None:
+    run(create, tmp_path / "t.jsonl", "record", base_url=server.url)
+    (entry,) = read(tmp_path / "t.jsonl")
+    assert entry["provenance"]["server"] == server.url.removeprefix("http://")
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=entry["response"]))
+    mine = httpx2.AsyncClient(transport=transport)
+    run(create, tmp_path / "u.jsonl", "record", http_client=mine)
+    assert read(tmp_path / "u.jsonl")[0]["provenance"]["server"] == "api.anthropic.com"
+
+
+def test_replaying_is_quick(tmp_path: Path, server: Server) -> None:
+    async def ask(llm: Any) -> float:
+        times = []
+        for _ in range(20):
+            start = time.process_time()
+            for _ in range(20):
+                await llm.messages.create(**HELLO)
+            times.append((time.process_time() - start) / 20)
+        return min(times)  # other work on the machine slows down any process
+
+    run(create, tmp_path / "t.jsonl", "record", base_url=server.url)
+    assert run(ask, tmp_path / "t.jsonl", "replay") < 0.6e-3
+
+
+def test_a_tape_reads_what_others_wrote_and_not_what_it_knows(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    big(path, 1)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(dump(line) + "\n" for line in lines[:100]))
+    one, two = Tape(path), Tape(path)
+    two.add(lines[100])
+    assert one.get(lines[100]["key"]) is None
+    assert one.add(lines[100]) == lines[100] and len(read(path)) == 101
+    tidy(path)
+    one.add(lines[101])
+    two.add(lines[102])
+    assert len(one) == 102 and len(two) == 103 and len(read(path)) == 103
