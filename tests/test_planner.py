@@ -81,7 +81,8 @@ def test_reputation_is_that_of_the_coordinator() -> None:
         return Award(highest(reports), quadratic(reports, found))
 
     said: Any = Said()
-    desk = Coordinator([Agent(str(k), str(k)) for k in range(3)], rule, client=said, team_size=1, exploration=0)
+    desk = Coordinator([Agent(str(k), str(k)) for k in range(3)], rule, client=said, team_size=1, exploration=0,
+                       newcomer=1.0, newcomer_weight=0.0)
     worked = []
     for task in tasks:
         said.task = task

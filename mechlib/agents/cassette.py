@@ -70,11 +70,10 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         roster: str | Path | Roster = "open",
         network: httpx2.AsyncClient | httpx2.Client | None = None,
     ) -> None:
-        wanted = mode or os.environ.get("MECHLIB_LLM") or "replay"
+        wanted = mode if mode is not None else os.environ.get("MECHLIB_LLM") or "replay"
         if wanted not in ("replay", "record", "live", "plan"):
-            raise ValueError(
-                f"MECHLIB_LLM is {wanted!r}; it must be replay, record or live; or plan"
-            )
+            name = "MECHLIB_LLM" if mode is None else "mode"
+            raise ValueError(f"{name} is {wanted!r:.80}; it must be replay, record or live; or plan")
         if sys.platform == "emscripten" and wanted != "replay":
             raise ValueError("in a browser, recordings can only be replayed: unset MECHLIB_LLM")
         self.mode = cast(Mode, wanted)

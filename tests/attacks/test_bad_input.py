@@ -487,7 +487,9 @@ def attacked(wanted: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], s
 
 def test_every_public_function_is_in_the_table() -> None:
     ours = {"Award", "Outcome", "Recorded", "LedgerError", "Roster"}  # tuples of what is checked where it is used
-    assert set(mechlib.HOMES) - ours <= set(CASES)
+    agents = {"Answer", "Mark", "PersonaAgent", "PersonaGrader", "FunctionAgent", "FunctionGrader", "EndpointAgent",
+              "EndpointGrader"}  # tests/test_agents.py
+    assert set(mechlib.HOMES) - ours - agents - {"audit_router"} <= set(CASES)  # tests/test_router.py
 
 
 @pytest.mark.parametrize("name", CASES)
