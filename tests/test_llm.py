@@ -405,7 +405,8 @@ def test_a_recording_names_weights_and_adapter_by_the_hash_of_the_files_that_are
     assert told["adapter"] == hashlib.sha256(b"adapter").hexdigest()
 
 
-@pytest.mark.parametrize("wrong", ["other weights", "no weights", "other adapter", "no adapter", "an adapter too many"])
+@pytest.mark.parametrize("wrong", [
+    "other weights", "no weights", "other adapter", "no adapter", "an adapter too many", "nothing said"])
 def test_what_is_served_is_held_against_the_roster_before_anything_is_asked(
     tmp_path: Path, server: Server, local: Local, wrong: str
 ) -> None:
@@ -419,6 +420,9 @@ def test_what_is_served_is_held_against_the_roster_before_anything_is_asked(
         local.adapter.write_bytes(b"trained on")
     if wrong == "no adapter":
         local.loaded[0]["scale"] = 0.0
+    if wrong == "nothing said":
+        local.loaded = ["another server"]  # type: ignore[list-item]
+        said = "does not say which files it serves"
     name = "test-model" if wrong == "an adapter too many" else "trained"
     with pytest.raises(ValueError, match=said):
         run(lambda: client(tmp_path / "t.jsonl", "record", local.roster).messages.create(**{**HELLO, "model": name}))

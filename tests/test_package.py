@@ -111,7 +111,7 @@ print(done.answer, done.reports.tolist(), done.payments.tolist())
 '''
 
 TAPES = '''
-import asyncio, json, os, threading
+import asyncio, hashlib, json, os, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 from pathlib import Path
@@ -129,7 +129,7 @@ class Server(BaseHTTPRequestHandler):
         self.answer(REPLY)
 
     def do_GET(self):
-        self.answer({"model_path": "tiny.gguf"})
+        self.answer({"/props": {"model_path": "tiny.gguf"}, "/lora-adapters": []}[self.path])
 
     def answer(self, said):
         data = json.dumps(said).encode()
@@ -148,10 +148,11 @@ metadata.version = lambda name: "1" if name == "xllamacpp" else installed(name)
 server = HTTPServer(("127.0.0.1", 0), Server)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 Path("rosters").mkdir()
+Path("tiny.gguf").write_bytes(b"weights")
 Path("rosters/local.toml").write_text(f"""
 [weights.tiny]
 file = "tiny.gguf"
-sha256 = "abc"
+sha256 = "{hashlib.sha256(b"weights").hexdigest()}"
 [[models]]
 id = "tiny"
 weights = "tiny"

@@ -264,11 +264,15 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
 
     def _asked_of(self, player: Model) -> dict[str, Any]:
         with httpx2.Client(trust_env=False, timeout=60, base_url=f"http://127.0.0.1:{player.port}") as http:
-            props, loaded = (http.get(path).json() for path in ("/props", "/lora-adapters"))
+            answers = [http.get(path) for path in ("/props", "/lora-adapters")]
         weights = self.roster.weights[str(player.weights)]
         adapter = self.roster.adapters[player.adapter] if player.adapter else None
-        active = [each["path"] for each in loaded if each["scale"]]
-        _check(player, [props["model_path"]], [weights])
+        try:
+            props, loaded = (answer.json() for answer in answers)
+            file, active = str(props["model_path"]), [str(each["path"]) for each in loaded if each["scale"]]
+        except (ValueError, LookupError, TypeError):
+            raise WrongServer(f"port {player.port} does not say which files it serves: is it llama.cpp?") from None
+        _check(player, [file], [weights])
         _check(player, active, [adapter] if adapter else [])
         return {
             "weights": weights["sha256"],
