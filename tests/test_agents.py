@@ -203,8 +203,11 @@ print(asyncio.run(desk.run(Task("t", "1 + 1?", key="2"))).payments)
 
 
 def blocks() -> list[str]:
-    """The page's programs, in order."""
-    return re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)
+    """The page's programs, in order; of a dialogue, what is typed into it, but for what it runs at once."""
+    shown = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)
+    typed = [[line[4:] for line in block.splitlines() if line[:4] in (">>> ", "... ")] for block in shown]
+    return ["\n".join(line for line in lines if "asyncio.run(" not in line) if lines else block
+            for lines, block in zip(typed, shown, strict=True)]
 
 
 class Graph:

@@ -200,7 +200,8 @@ def test_selection_explorer_follows_the_replicator_equation_of_its_payoffs() -> 
     for params, state in _cases("selection"):
         trained = params["trained"]
         start = np.array([(1 - trained) / 2, trained, (1 - trained) / 2])
-        path = replicator(lambda shares, pays=state["pays"]: np.array(pays), start, 2000, max(0.1 * params["rounds"] / 2000, 1e-12))
+        step = max(0.1 * params["rounds"] / 2000, 1e-12)
+        path = replicator(lambda shares, pays=state["pays"]: np.array(pays), start, 2000, step)
         assert state["now"] == pytest.approx(path[-1], abs=2e-3)
 
 

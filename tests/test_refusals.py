@@ -79,7 +79,8 @@ COUNTS: list[tuple[str, Callable[..., object]]] = [
 def test_words_where_numbers_are_due_are_refused_by_the_argument_s_name(name: str, call: Callable[..., object]) -> None:
     with pytest.raises(ValueError) as refused:
         call(WORDS)
-    assert str(refused.value).startswith((f"{name} must be an array", f"{name} is ['high', 'low']: it must be one number"))
+    said = str(refused.value)
+    assert said.startswith((f"{name} must be an array", f"{name} is ['high', 'low']: it must be one number"))
 
 
 @pytest.mark.parametrize(("name", "call"), COUNTS, ids=[name for name, _ in COUNTS])

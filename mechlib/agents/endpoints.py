@@ -14,7 +14,19 @@ from typing import Any
 
 import httpx2
 
-from mechlib.agents.protocol import Answer, Cost, Mark, Said, about, priced, question
+from mechlib.agents.protocol import (
+    Answer,
+    Cost,
+    Mark,
+    Said,
+    about,
+    priced,
+    question,
+    require_count,
+    require_function,
+    require_price,
+    require_text,
+)
 from mechlib.agents.tasks import Reply, Task, grading_prompt, parse_answer, parse_score
 
 
@@ -53,8 +65,23 @@ class _Endpoint:
     http: httpx2.AsyncClient | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not str(self.base_url).startswith(("http://", "https://")):
-            raise ValueError(f"base_url is {self.base_url!r}; it must begin with http:// or https://")
+        require_text("name", self.name)
+        require_text("base_url", self.base_url)
+        if not self.base_url.startswith(("http://", "https://")):
+            raise ValueError(f"base_url is {self.base_url!r:.80}: it must begin with http:// or https://")
+        require_text("model", self.model)
+        if not isinstance(self.system, str):
+            raise ValueError(f"system is {self.system!r:.80}: it must be a text.")
+        if self.key is not None and not isinstance(self.key, str):
+            raise ValueError("key must be a text, or None.")  # it is not shown
+        require_price(self.price)
+        require_count("max_tokens", self.max_tokens, 1)
+        if not isinstance(self.options, Mapping):
+            raise TypeError(f"options is {self.options!r:.80}: it must be a mapping of more fields for the body.")
+        if self.http is not None and not hasattr(self.http, "post"):
+            raise TypeError(f"http is {self.http!r:.80}: it must be an httpx2.AsyncClient.")
+        require_function("prompt", getattr(self, "prompt", question))
+        require_function("read", getattr(self, "read", parse_answer))
 
     @property
     def url(self) -> str:

@@ -10,7 +10,18 @@ from typing import ClassVar
 import anthropic
 
 from mechlib.agents.llm import MissingRecording
-from mechlib.agents.protocol import Answer, Cost, Mark, Said, about, priced, question
+from mechlib.agents.protocol import (
+    Answer,
+    Cost,
+    Mark,
+    Said,
+    about,
+    priced,
+    question,
+    require_count,
+    require_function,
+    require_price,
+)
 from mechlib.agents.roster import Agent
 from mechlib.agents.tasks import Reply, Task, grading_prompt, parse_answer, parse_score
 
@@ -42,6 +53,17 @@ class PersonaAgent:
     sample: int = 0
     stops: ClassVar[tuple[type[Exception], ...]] = (MissingRecording,)
 
+    def __post_init__(self) -> None:
+        """Refuse what no call could be made of."""
+        if not isinstance(self.persona, Agent):
+            raise TypeError(f"persona is {self.persona!r:.80}: it must be an Agent.")
+        if not hasattr(self.client, "messages"):
+            raise TypeError(f"client is {self.client!r:.80}: it must be an anthropic.AsyncAnthropic, or like one.")
+        require_function("prompt", self.prompt)
+        require_function("read", self.read)
+        require_price(self.price)
+        require_count("sample", self.sample, 0)
+
     @property
     def name(self) -> str:
         """The persona's name."""
@@ -72,6 +94,17 @@ class PersonaGrader:
     price: tuple[float, float] = (0.0, 0.0)
     sample: int = 0
     stops: ClassVar[tuple[type[Exception], ...]] = (MissingRecording,)
+
+    def __post_init__(self) -> None:
+        """Refuse what no call could be made of."""
+        if not isinstance(self.persona, Agent):
+            raise TypeError(f"persona is {self.persona!r:.80}: it must be an Agent.")
+        if not hasattr(self.client, "messages"):
+            raise TypeError(f"client is {self.client!r:.80}: it must be an anthropic.AsyncAnthropic, or like one.")
+        require_function("prompt", self.prompt)
+        require_function("read", self.read)
+        require_price(self.price)
+        require_count("sample", self.sample, 0)
 
     @property
     def name(self) -> str:

@@ -107,6 +107,13 @@ class FunctionAgent:
     function: Callable[[Task], Awaitable[Any]]
     marks: Callable[[Task, str], Awaitable[Any]] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be called."""
+        require_text("name", self.name)
+        require_function("function", self.function)
+        if self.marks is not None:
+            require_function("marks", self.marks)
+
     def __call__(self, task: Task) -> Awaitable[Any]:
         """Answer a task."""
         return self.function(task)
@@ -122,6 +129,11 @@ class FunctionGrader:
 
     name: str
     function: Callable[[Task, str], Awaitable[Any]]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be called."""
+        require_text("name", self.name)
+        require_function("function", self.function)
 
     def __call__(self, task: Task, answer: str) -> Awaitable[Any]:
         """Mark one answer."""
@@ -154,6 +166,32 @@ class Said(NamedTuple):
             return Mark(read(self.text), self.cost)
         except Exception as error:  # the author's own code may raise anything
             return Mark(math.nan, self.cost, "error", f"its reply could not be read: {error!r}")
+
+
+def require_text(name: str, given: Any) -> None:
+    """Raise a ValueError unless an argument is a text that is not empty."""
+    if not isinstance(given, str) or not given:
+        raise ValueError(f"{name} is {given!r:.80}: it must be a text, and not empty.")
+
+
+def require_function(name: str, given: Any) -> None:
+    """Raise a TypeError unless an argument can be called."""
+    if not callable(given):
+        raise TypeError(f"{name} is {given!r:.80}: it must be a function.")
+
+
+def require_price(given: Any) -> None:
+    """Raise a ValueError unless a price is two numbers: of a million tokens read, and of a million written."""
+    pair = isinstance(given, (tuple, list)) and len(given) == 2
+    if not pair or not all(isinstance(part, (int, float)) and 0 <= part < math.inf for part in given):
+        raise ValueError(f"price is {given!r:.80}: it must be two numbers of at least 0: of a million tokens read, and "
+                         "of a million written.")
+
+
+def require_count(name: str, given: Any, least: int) -> None:
+    """Raise a ValueError unless an argument is a whole number of at least so much, and below 2**31."""
+    if type(given) is not int or not least <= given < 2**31:
+        raise ValueError(f"{name} is {given!r:.80}: it must be a whole number of at least {least}, below 2**31.")
 
 
 def question(task: Task) -> str:

@@ -229,7 +229,7 @@ class Coordinator:
         do not lock an agent out.
     owners : mapping of str to str, optional
         Who is behind an agent, by its name, where that is known: agents of one owner take one place in a team, by
-        their mean reputation, and do not mark each other.
+        their common reputation, and do not mark each other.
     grading_share, timeout : float
         Part of the budget kept for the graders; and the seconds that one call may take.
     fees : {"score", "skill"}
@@ -283,20 +283,22 @@ class Coordinator:
         fees: Literal["score", "skill"] = "score", timeout: float = 60.0, in_flight: int = 64,
         strategies: Mapping[str, Strategy] | None = None, seed: int = 0,
     ) -> None:
-        _require(isinstance(agents, Sequence) and not isinstance(agents, str),
-                 f"agents must be a list of agents; they are {agents!r:.80}")
-        for agent in (*agents, *([judge] if judge is not None else [])):
-            _require(isinstance(getattr(agent, "name", None), str) and (isinstance(agent, Agent) or callable(agent)),
-                     f"{agent!r:.80} is no agent and no grader: it needs a name and an asynchronous call, as "
-                     "FunctionAgent(name, function) has")
-        for name, given, kind in (("ledger", ledger, Ledger), ("roster", roster, Roster),
+        _require(isinstance(agents, Sequence) and not isinstance(agents, (str, bytes)),
+                 f"agents must be several agents; they are {agents!r:.80}")
+        for name, given, kind in (("ledger", ledger, Ledger), ("roster", roster, Roster), ("owners", owners, Mapping),
                                   ("strategies", strategies, Mapping)):
             _require(given is None or isinstance(given, kind), f"{name} must be a {kind.__name__}; it is {given!r:.80}")
+        for name, who in (*(("agents", agent) for agent in agents), *([("judge", judge)] if judge is not None else [])):
+            _require(isinstance(getattr(who, "name", None), str) and (isinstance(who, Agent) or callable(who)),
+                     f"{name} holds {who!r:.80}, which is no agent and no grader: it needs a name and an asynchronous "
+                     "call, as FunctionAgent(name, function) has")
         names = [agent.name for agent in agents]
+        _require(all(isinstance(owner, str) for owner in (owners or {}).values()),
+                 f"owners must be texts, by agent name; they are {owners!r:.80}")
         self.strategies, self.owners = dict(strategies or {}), {name: name for name in names} | dict(owners or {})
         self.team_size = len(names) if team_size is None else counted("team_size", team_size)
         self.budget, self.seed = counted("budget", budget, 0, 2**63 - 1), counted("seed", seed, 0)
-        self.in_flight = counted("in_flight", in_flight)
+        self.in_flight = counted("in_flight", in_flight, 1, 10**6)
         _require(names and len(set(names)) == len(names),
                  f"agents must have distinct names, at least one; the names are {names}")
         _require(callable(rule),
@@ -324,7 +326,7 @@ class Coordinator:
         real("exploration", exploration, "[0, 1]"), real("discount", discount, "(0, 1]")
         real("grading_share", grading_share, "[0, 1)"), real("timeout", timeout, "(0, inf)")
         real("newcomer_weight", newcomer_weight, "[0, inf)")
-        if newcomer != "known":
+        if not (isinstance(newcomer, str) and newcomer == "known"):
             real("newcomer", newcomer)
         _require(all(map(callable, self.strategies.values())),
                  f"strategies must be functions, by agent name; they are {strategies!r:.80}")
@@ -548,7 +550,7 @@ class Coordinator:
         owned: dict[str, list[str]] = {}
         for name in names:
             owned.setdefault(self.owners[name], []).append(name)
-        trust = {owner: sum(reputation[name] for name in mine) / len(mine) for owner, mine in owned.items()}
+        trust = {owner: self._pooled(reputation, mine) for owner, mine in owned.items()}
         shuffled = [list(owned)[k] for k in rng.permutation(len(owned))]
         rest = sorted(shuffled, key=lambda owner: -trust[owner])
         team = []
@@ -561,6 +563,14 @@ class Coordinator:
         known = self.ledger.newcomers(of=self.reputation) if self.newcomer == "known" else float(self.newcomer)
         start = 0.0 if known is None else known
         return self.ledger.reputations(names, self.discount, start, self.reputation, self.newcomer_weight)
+
+    def _pooled(self, reputation: Mapping[str, float], names: Sequence[str]) -> float:
+        """Return one reputation for all names of an owner: each counts by the results that it rests on."""
+        if len(names) == 1:
+            return reputation[names[0]]
+        known = [self.ledger.evidence(name, self.discount, self.reputation) for name in names]
+        weights = known if sum(known) > 0 else [1.0] * len(names)
+        return sum(w * reputation[name] for w, name in zip(weights, names, strict=True)) / sum(weights)
 
     def _drawn(self, reputation: Mapping[str, float], rng: np.random.Generator) -> dict[str, float]:
         """Return one draw for each agent of what it may be worth: a result varies by about a half."""
