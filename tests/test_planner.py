@@ -74,7 +74,8 @@ def test_reputation_is_that_of_the_coordinator() -> None:
         async def create(self, *, model: str, **_: Any) -> Any:
             answer = "right" if found[self.task, int(model)] else "wrong"
             content = [SimpleNamespace(type="text", text=f"ANSWER: {answer}\nCONFIDENCE: 0.5")]
-            usage = SimpleNamespace(input_tokens=1, output_tokens=1, cache_read_input_tokens=0)
+            usage = SimpleNamespace(input_tokens=1, output_tokens=1, cache_read_input_tokens=0,
+                                    cache_creation_input_tokens=0)
             return SimpleNamespace(content=content, usage=usage, stop_reason="end_turn")
 
     def rule(reports: Any, found: Any) -> Award:
