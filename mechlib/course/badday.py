@@ -108,6 +108,7 @@ class World:
         """Return agent k under a name: honest, unless `says` is what it hands in for a task."""
 
         async def answers(task: Task) -> Any:
+            """Answer one task as the agent does, or as it was told to."""
             return says(task) if says else (self.answer(task, k, name), float(self.beliefs[int(task.id), k]), 20)
 
         return FunctionAgent(name, answers, marks.get("marks"))
@@ -122,6 +123,7 @@ class World:
         """Return a validator: honest, unless `says` is its mark."""
 
         async def marks(task: Task, answer: str) -> Any:
+            """Mark one answer as the grader does, or as it was told to."""
             return says(task, answer) if says else self.mark(task, answer)
 
         return FunctionGrader("validator", marks)
@@ -176,6 +178,7 @@ async def rejoining(seed: int, attack: bool, mended: bool) -> float:
     names, rounds = ["drifter"], list[Round]()
 
     def desk() -> Coordinator:
+        """Return a desk with the agents of one life."""
         return Coordinator([*crowd(world), world.agent(names[-1], 4)], scored, ledger, BUDGET, team_size=1, seed=seed,
                            **({} if mended else TRUSTING))
 
@@ -214,10 +217,12 @@ async def colluding(seed: int, attack: bool, mended: bool) -> float:
     world, pair = World(seed, (*CROWD[:3], 0.5, 0.5)), ("agent 3", "agent 4")
 
     def peer(k: int) -> FunctionAgent:
+        """Return a peer that also grades."""
         name = f"agent {k}"
         friend = pair[1 - pair.index(name)] if name in pair else ""
 
         async def marks(task: Task, answer: str) -> float:
+            """Mark as agreed among the colluders, or as it sees."""
             if attack and friend:
                 return float(answer.endswith(friend))
             return world.mark(task, answer, name)
@@ -261,7 +266,9 @@ async def constant_choice(seed: int, attack: bool, mended: bool) -> float:
     world = World(seed, CROWD)
 
     def peer(k: int) -> FunctionAgent:
+        """Return a peer that also grades."""
         async def marks(task: Task, answer: str) -> float:
+            """Mark every answer the same, or as it sees."""
             return 0.7 if attack and k == 0 else world.mark(task, answer, f"agent {k}")
 
         return world.agent(f"agent {k}", k, marks=marks)
@@ -304,12 +311,15 @@ async def verbose(seed: int, attack: bool, mended: bool) -> float:
     world = World(seed, (*CROWD, 0.35))
 
     def mark(task: Task, answer: str) -> float:
+        """Mark an answer, and like it better if it is long."""
         return float(min(world.mark(task, answer) + 0.35 * (len(answer) > 200), 1.0))
 
     def expected(k: int, bonus: float) -> Callable[[Task], float]:
+        """Return what an agent expects its answer to be marked."""
         return lambda task: 0.35 + 0.4 * float(world.beliefs[int(task.id), k]) + bonus
 
     def agent(k: int, name: str, long: bool) -> FunctionAgent:
+        """Return an agent that answers briefly or at length."""
         sure = expected(k, 0.3 if long else 0.0)
 
         def says(task: Task) -> Any:
@@ -339,6 +349,7 @@ async def listed_first(seed: int, attack: bool, mended: bool) -> float:
     names = ["eager", *(f"agent {k}" for k in range(1, 5))]
 
     def says(k: int) -> Callable[[Task], Any]:
+        """Return how an agent answers: always with the same confidence."""
         return lambda task: (world.answer(task, k), 0.8, 20)
 
     agents = [world.agent(name, k, says(k)) for k, name in enumerate(names)]
