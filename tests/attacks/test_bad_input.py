@@ -321,6 +321,20 @@ case("scoreboard", rules=({"second": second_price}, {"none": None, "number": 3, 
      "object": Nothing(), "empty": {},
      "no rule": {"a": 3}, "function": second_price}), setting=(VALUES, NO_SETTING), budget=(None, optional(NO_REAL)),
      rounds=(10, NO_COUNT | {"odd": 7}), lives=(2, NO_COUNT | {"zero": 0}), seed=(0, NO_SEED))  # fmt: skip
+DECISION = {"scores": {"small": 0.9, "large": 0.7}, "chosen": "small", "found": {"small": 0, "large": 1}}
+LOG = [DECISION, {**DECISION, "chosen": "large"}] * 5
+BAD_TABLES = {
+    "seven": {"small": 7, "large": 0.5}, "nan": {"small": NAN, "large": 0.5}, "text": {"small": "1", "large": 0},
+    "imaginary": {"small": 1j, "large": 0}, "list": [1, 2], "stranger": {"nobody": 1.0},
+}  # fmt: skip
+NO_LOG = {
+    "none": None, "number": 3, "object": Nothing(), "empty": [], "bytes": b"x", "mapping": DECISION, "nan": NAN,
+    "list": [1], "none inside": [None],
+    **{f"{part} {what}": [*LOG, {**DECISION, part: bad}]
+       for part in ("scores", "found", "chosen") for what, bad in BAD_TABLES.items()},
+}  # fmt: skip
+NO_PRICE = optional(NO_REAL) | {"zero": 0}
+case("audit_router", log=(LOG, NO_LOG), worth=(100.0, NO_PRICE), prize=(1.0, NO_PRICE), seed=(0, NO_SEED))
 for read in ("parse_answer", "parse_score"):
     case(read, text=("ANSWER: B\nCONFIDENCE: 0.5", NO_TEXT | {"dict": {}, "function": fails, "inf": INF}))
 case("load_tasks", path=(Path("data/questions.jsonl"), NO_PATH))
