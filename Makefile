@@ -29,7 +29,7 @@ MUTANTS ?=
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make test     lint, types, every notebook against its committed output, unit and property tests"
-	@echo "make attack   run every attack of tests/attacks in full, not the sample of make test (half an hour)"
+	@echo "make attack   run every attack of tests/attacks in full, not the sample of make test (four minutes)"
 	@echo "make book     build the site into book/_build/html (needs npm)"
 	@echo "make pdf      print the whole course into book/_build/html/course.pdf (needs Chromium, after make book)"
 	@echo "make browser  open every page of the site in headless Chromium and test it (after make book)"
