@@ -442,6 +442,23 @@ for endpoint in ("EndpointAgent", "EndpointGrader"):
          options=({}, {"none": None, "number": 3, "text": "x", "list": [1], "object": Nothing()}),
          http=(None, {"number": 3, "text": "x", "object": Nothing()}), **ASKED)  # fmt: skip
 
+# arguments that need others beside them, or a table that is not the first one's
+
+for auditor in ("audit", "audit_bayes"):
+    CASES[f"{auditor} of a grid"] = (
+        lambda auditor=auditor, **a: getattr(mechlib, auditor)(second_price, [0.0, 1.0], **a),
+        {"n": 2, **({"prior": [0.5, 0.5]} if auditor == "audit_bayes" else {})},
+        {"n": optional(NO_COUNT) | {"zero": 0}},
+    )
+    CASES[auditor][2].update(utility=optional(NO_FUNCTION), welfare=optional(NO_FUNCTION))
+CASES["audit of a grid"][2]["reports"] = optional(
+    without(NO_ARRAY, "text inside", "date", "empty", "text", "number as text", "iterator", "empty rows"))
+CASES["audit_sampled"][2]["utility"] = optional(NO_FUNCTION)
+case("highest of ties", lambda ties: mechlib.rules.choice.highest(UNIT, ties), ties=("first", NO_CHOICE))
+case("Ledger.newcomers", lambda **a: ledger().newcomers(**a), first=(5, NO_MONEY | {"negative": -1}),
+     of=("found", NO_CHOICE))  # fmt: skip
+CASES["Ledger.reputation"][2]["weight"] = NO_REAL | {"negative": -1.0}
+
 
 class TooSlow(BaseException):
     """A call took longer than a second of processor time."""
