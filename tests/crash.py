@@ -30,12 +30,14 @@ def kill_nine(set_up: str, arguments: Iterable[object], counts: Iterable[int]) -
     """
     command = [sys.executable, "-c", PARENT.format(set_up=set_up), *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-    settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    # unbuffered, a number and its line break are two writes, and a kill may come between them
+    settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
     with subprocess.Popen(command, env=settings, **pipes) as parent:  # type: ignore[call-overload]
         for trial, count in enumerate(counts):
             parent.stdin.write("fork\n")
             child = int(parent.stdout.readline())
             lines = [parent.stdout.readline() for _ in range(count)]
+            assert "dead\n" not in lines and lines[-1], f"the process ended by itself: {lines}"
             time.sleep(trial * 0.0005)
             os.kill(child, signal.SIGKILL)
             while (line := parent.stdout.readline()) != "dead\n":

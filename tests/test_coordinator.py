@@ -827,9 +827,11 @@ async def main():
 """
 
 
-def test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    trials = kill_nine(ROUNDS, (path, Path(__file__).parent), (1 + trial % 5 for trial in range(20)))
+def test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged(
+    tmp_path: Path, times: Callable[[int, int], int]
+) -> None:
+    path, wanted = tmp_path / "ledger.db", times(20, 200)
+    trials = kill_nine(ROUNDS, (path, Path(__file__).parent), (1 + trial % 5 for trial in range(wanted)))
     killed = 0
     for acknowledged in trials:
         killed += 1
@@ -840,7 +842,7 @@ def test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged(tmp_path:
             assert acknowledged and set(acknowledged) <= closed
             for number in closed:
                 assert len(ledger.submissions(number)) == 3 and len(ledger.payments(number)) == 4
-    assert killed == 20
+    assert killed == wanted
 
 
 def test_a_cost_report_has_the_price_of_the_call_in_millionths_of_the_roster_s_currency() -> None:

@@ -266,5 +266,5 @@ def test_a_file_that_is_no_log_is_refused(tmp_path):
         with pytest.raises(ValueError, match="chooses among two models or more"):
             read_log(few)
     for name in ("worth", "prize"):
-        with pytest.raises(ValueError, match=f"{name} is 0; it must be a number above 0"):
+        with pytest.raises(ValueError, match=rf"{name} is 0: it must be one number in \(0, inf\)"):
             audit_router([GOOD], **{name: 0})

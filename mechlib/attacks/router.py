@@ -19,7 +19,7 @@ from mechlib.attacks.replay import Recorded, Replayed, replay
 from mechlib.attacks.router_log import Log, read_log
 from mechlib.attacks.router_rules import Explained, digits, explain
 from mechlib.attacks.scoreboard import scoreboard
-from mechlib.mechanism import Award, Floats, Rule
+from mechlib.mechanism import Award, Floats, Rule, counted, real
 from mechlib.rules.calibration import auc, reliability, wilson
 from mechlib.rules.choice import score_auction, scored, softened
 from mechlib.rules.scoring import quadratic
@@ -109,10 +109,11 @@ def audit_router(
     >>> report.rule.name, report.rule.share
     ('the highest score', 1.0)
     """
-    read = read_log(log)
     for name, value in (("worth", worth), ("prize", prize)):
-        if value is not None and not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value}; it must be a number above 0, in the money of the costs")
+        if value is not None:
+            real(name, value, "(0, inf)")
+    seed = counted("seed", seed, 0)
+    read = read_log(log)
     candidates = explain(read)
     rule = candidates[0]
     spent = _costs(read)

@@ -69,11 +69,13 @@ def read_log(log: str | Path | Iterable[Mapping[str, Any]]) -> Log:
         If a line is no decision, and which; if fewer than two models are ever scored, or there is no line.
     """
     if isinstance(log, (str, Path)):
-        lines = Path(log).read_text(encoding="utf-8").splitlines()
+        lines = Path(log).read_text(encoding="utf-8").split("\n")  # splitlines() also splits at U+2028
         numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         rows = [(number, _parsed(number, line)) for number, line in numbered]
-    else:
+    elif isinstance(log, Iterable) and not isinstance(log, (bytes, Mapping)):
         rows = [*enumerate(log, 1)]
+    else:
+        raise TypeError(f"log is {log!r:.80}: it must be the name of a file of JSON lines, or the objects in it")
     for number, row in rows:
         _check(number, row)
     models = sorted({model for _, row in rows for model, score in row["scores"].items() if score is not None})
@@ -96,13 +98,13 @@ def read_log(log: str | Path | Iterable[Mapping[str, Any]]) -> Log:
 def _parsed(number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"line {number} is not JSON ({error}): write one object a line") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"log, line {number} is not JSON ({error}): write one object a line") from None
 
 
 def _check(number: int, row: Any) -> None:
     """Refuse what is no decision, by the number of its line."""
-    where = f"decision {number}"
+    where = f"log, decision {number}"
     if not isinstance(row, Mapping) or not {"scores", "chosen"} <= set(row) or not isinstance(row["scores"], Mapping):
         raise ValueError(f"{where} must be an object with scores, by model, and the model that was chosen")
     found = _found(row)
@@ -115,8 +117,10 @@ def _check(number: int, row: Any) -> None:
                 raise ValueError(f"{where}: {name} of {model!r} is {value!r:.40}; give a number "
                                  f"{'in [0, 1]' if top == 1 else 'of at least 0'}, or null where there is none")
             if model not in row["scores"] and value is not None:
-                raise ValueError(f"{where}: {name} has a model {model!r} of which there is no score; score it, as null "
-                                 "if it said nothing")
+                raise ValueError(f"{where}: {name} has a model {model!r:.40} of which there is no score; score it, as "
+                                 "null if it said nothing")
+    if not isinstance(row["chosen"], str) or not all(isinstance(model, str) for model in row["scores"]):
+        raise ValueError(f"{where} must name its models as text; it chose {row['chosen']!r:.40}")
     if row["scores"].get(row["chosen"]) is None:
         raise ValueError(f"{where}: {row['chosen']!r} was chosen, and has no score; it has scores of "
                          f"{', '.join(row['scores'])}")

@@ -252,10 +252,11 @@ class Ledger:
             self._db.execute("PRAGMA foreign_keys=ON")
             if not memory:
                 self.check()
-        except (sqlite3.Error, LedgerError) as error:
+        except LedgerError:
             self._db.close()
-            if isinstance(error, LedgerError):
-                raise
+            raise
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where a bit of the schema's text is flipped
+            self._db.close()
             raise self._unreadable(error) from error
 
     def _find(self) -> None:
@@ -292,7 +293,7 @@ class Ledger:
                 changed = sorted(self._changed()) if sound == [("ok",)] else []
             finally:
                 self._db.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._unreadable(error) from error
         if sound != [("ok",)] or changed:
             where = f"round {changed[0]}" if changed and changed[0] else "what lies outside the rounds"

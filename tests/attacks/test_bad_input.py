@@ -321,6 +321,20 @@ case("scoreboard", rules=({"second": second_price}, {"none": None, "number": 3, 
      "object": Nothing(), "empty": {},
      "no rule": {"a": 3}, "function": second_price}), setting=(VALUES, NO_SETTING), budget=(None, optional(NO_REAL)),
      rounds=(10, NO_COUNT | {"odd": 7}), lives=(2, NO_COUNT | {"zero": 0}), seed=(0, NO_SEED))  # fmt: skip
+DECISION = {"scores": {"small": 0.9, "large": 0.7}, "chosen": "small", "found": {"small": 0, "large": 1}}
+LOG = [DECISION, {**DECISION, "chosen": "large"}] * 5
+BAD_TABLES = {
+    "seven": {"small": 7, "large": 0.5}, "nan": {"small": NAN, "large": 0.5}, "text": {"small": "1", "large": 0},
+    "imaginary": {"small": 1j, "large": 0}, "list": [1, 2], "stranger": {"nobody": 1.0},
+}  # fmt: skip
+NO_LOG = {
+    "none": None, "number": 3, "object": Nothing(), "empty": [], "bytes": b"x", "mapping": DECISION, "nan": NAN,
+    "list": [1], "none inside": [None],
+    **{f"{part} {what}": [*LOG, {**DECISION, part: bad}]
+       for part in ("scores", "found", "chosen") for what, bad in BAD_TABLES.items()},
+}  # fmt: skip
+NO_PRICE = optional(NO_REAL) | {"zero": 0}
+case("audit_router", log=(LOG, NO_LOG), worth=(100.0, NO_PRICE), prize=(1.0, NO_PRICE), seed=(0, NO_SEED))
 for read in ("parse_answer", "parse_score"):
     case(read, text=("ANSWER: B\nCONFIDENCE: 0.5", NO_TEXT | {"dict": {}, "function": fails, "inf": INF}))
 case("load_tasks", path=(Path("data/questions.jsonl"), NO_PATH))
@@ -427,6 +441,23 @@ for endpoint in ("EndpointAgent", "EndpointGrader"):
          max_tokens=(9, NO_COUNT | {"zero": 0}),
          options=({}, {"none": None, "number": 3, "text": "x", "list": [1], "object": Nothing()}),
          http=(None, {"number": 3, "text": "x", "object": Nothing()}), **ASKED)  # fmt: skip
+
+# arguments that need others beside them, or a table that is not the first one's
+
+for auditor in ("audit", "audit_bayes"):
+    CASES[f"{auditor} of a grid"] = (
+        lambda auditor=auditor, **a: getattr(mechlib, auditor)(second_price, [0.0, 1.0], **a),
+        {"n": 2, **({"prior": [0.5, 0.5]} if auditor == "audit_bayes" else {})},
+        {"n": optional(NO_COUNT) | {"zero": 0}},
+    )
+    CASES[auditor][2].update(utility=optional(NO_FUNCTION), welfare=optional(NO_FUNCTION))
+CASES["audit of a grid"][2]["reports"] = optional(
+    without(NO_ARRAY, "text inside", "date", "empty", "text", "number as text", "iterator", "empty rows"))
+CASES["audit_sampled"][2]["utility"] = optional(NO_FUNCTION)
+case("highest of ties", lambda ties: mechlib.rules.choice.highest(UNIT, ties), ties=("first", NO_CHOICE))
+case("Ledger.newcomers", lambda **a: ledger().newcomers(**a), first=(5, NO_MONEY | {"negative": -1}),
+     of=("found", NO_CHOICE))  # fmt: skip
+CASES["Ledger.reputation"][2]["weight"] = NO_REAL | {"negative": -1.0}
 
 
 class TooSlow(BaseException):

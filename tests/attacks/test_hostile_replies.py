@@ -164,10 +164,10 @@ def number(said: str | None) -> Fraction | None:
     if said is None or not said.isascii() or "_" in said or "/" in said or "-" in said[:1] or len(said) > 40:
         return None
     whole = said.removesuffix("%")
-    if whole != whole.lstrip():
+    if whole.rstrip(" \t") != whole.strip():
         return None
     try:
-        value = Fraction(whole.rstrip(" \t")) / (100 if whole != said else 1)
+        value = Fraction(whole.strip()) / (100 if whole != said else 1)
     except (ValueError, ZeroDivisionError):
         return None
     return value if 0 <= value <= 1 else None
