@@ -10,9 +10,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import anthropic
 import httpx2
@@ -20,7 +22,7 @@ import numpy as np
 import pytest
 from test_coordinator import AGENTS, GOOD, JUDGE, TASK, Instant, best_marked, fake, message, play, proper, says
 
-from mechlib import Coordinator, EndpointAgent, EndpointGrader, PersonaAgent, PersonaGrader
+from mechlib import Coordinator, EndpointAgent, EndpointGrader, PersonaAgent, PersonaGrader, Roster, client
 from mechlib.agents.protocol import about, priced
 from mechlib.agents.roster import Model
 from mechlib.agents.tasks import Reply, Task
@@ -197,6 +199,40 @@ print(asyncio.run(desk.run(Task("t", "1 + 1?", key="2"))).payments)
     root = {**os.environ, "PYTHONPATH": str(PAGE.parent.parent.parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=root)
     assert done.stdout == "[990]\n", done.stderr
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server of the Messages API under a path of its own."""
+
+    heard: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.heard.append((self.path, self.headers["x-api-key"]))
+        data = json.dumps(message(GOOD["a"], asked["model"]).model_dump()).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def test_a_model_of_a_roster_is_reached_at_its_url_and_no_key_goes_there(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        place = f"127.0.0.1:{server.server_address[1]}"
+        roster = Roster("mine", {"model-a": Model("model-a", url=f"http://{place}/models/")})
+        llm = client(tmp_path / "tape.jsonl", "record", roster=roster, api_key="secret")
+        answer = asyncio.run(PersonaAgent(AGENTS[0], llm)(TASK))
+        server.shutdown()
+    assert answer[:2] == ("2", 0.9) and Elsewhere.heard == [("/models/v1/messages", None)]
+    (line,) = (tmp_path / "tape.jsonl").read_text().splitlines()
+    assert json.loads(line)["provenance"]["server"] == place and "secret" not in line
+    with pytest.raises(ValueError, match="url of model 'm'"):
+        Model("m", url="models.example")
 
 
 # The page

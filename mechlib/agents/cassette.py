@@ -196,9 +196,9 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                 self._waiting[name] = lock, waiting - 1
 
     def _local(self, asked: Mapping[str, Any]) -> Model | None:
-        """Return the model that is asked, if it is served on this machine."""
+        """Return the model that is asked, if the roster says where it is served."""
         player = self.roster.models.get(str(model(asked)))
-        return player if player is not None and player.port is not None else None
+        return player if player is not None and player.address is not None else None
 
     async def _send_async(self, request: httpx2.Request, player: Model | None) -> httpx2.Response:
         if player is None:
@@ -256,14 +256,14 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
     def _provenance(self, player: Model) -> dict[str, Any]:
         """Ask a local server what it serves, and hold its files against the roster."""
         if player.weights is None:
-            return {"weights": None, "server": f"127.0.0.1:{player.port}"}
+            return {"weights": None, "server": httpx2.URL(str(player.address)).netloc.decode()}
         told = self._served.get(player.id)
         if told is None or player.adapter:  # a server may switch between adapters call by call
             told = self._served[player.id] = self._asked_of(player)
         return told
 
     def _asked_of(self, player: Model) -> dict[str, Any]:
-        with httpx2.Client(trust_env=False, timeout=60, base_url=f"http://127.0.0.1:{player.port}") as http:
+        with httpx2.Client(trust_env=False, timeout=60, base_url=str(player.address)) as http:
             answers = [http.get(path) for path in ("/props", "/lora-adapters")]
         weights = self.roster.weights[str(player.weights)]
         adapter = self.roster.adapters[player.adapter] if player.adapter else None
@@ -271,7 +271,7 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
             props, loaded = (answer.json() for answer in answers)
             file, active = str(props["model_path"]), [str(each["path"]) for each in loaded if each["scale"]]
         except (ValueError, LookupError, TypeError):
-            raise WrongServer(f"port {player.port} does not say which files it serves: is it llama.cpp?") from None
+            raise WrongServer(f"{_place(player)} does not say which files it serves: is it llama.cpp?") from None
         _check(player, [file], [weights])
         _check(player, active, [adapter] if adapter else [])
         return {
@@ -308,10 +308,14 @@ def _sample(request: httpx2.Request) -> int:
 
 
 def _addressed(request: httpx2.Request, player: Model) -> httpx2.Request:
-    """Return the request as a local server gets it: at its port, and without anybody's key."""
+    """Return the request as the roster's server gets it: at its address, and without anybody's key."""
     headers = {n: v for n, v in request.headers.items() if n not in ("host", "x-api-key", "authorization", "cookie")}
-    url = request.url.copy_with(scheme="http", host="127.0.0.1", port=player.port)
+    url = httpx2.URL(str(player.address) + request.url.raw_path.decode())
     return httpx2.Request(request.method, url, headers=headers, content=request.content, extensions=request.extensions)
+
+
+def _place(player: Model) -> str:
+    return player.url or f"port {player.port}"
 
 
 def _check(player: Model, served: list[str], wanted: list[Mapping[str, Any]]) -> None:
@@ -321,7 +325,7 @@ def _check(player: Model, served: list[str], wanted: list[Mapping[str, Any]]) ->
         names = [", ".join(Path(str(file)).name for file in files) or "no adapter"
                  for files in (served, [each["file"] for each in wanted])]  # fmt: skip
         raise WrongServer(
-            f"port {player.port} serves {names[0]}, which by SHA-256 is not {names[1]} of the roster, as {player.id} "
+            f"{_place(player)} serves {names[0]}, which by SHA-256 is not {names[1]} of the roster, as {player.id} "
             "should be: restart `mechlib serve`"
         )
 
