@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
 from mechlib.attacks.audit import audit
+from mechlib.rules import vcg as module
 from mechlib.rules.paths import vcg_path
 from mechlib.rules.vcg import Bid, BundleOutcome, vcg, vcg_assignment, vcg_combinatorial, vcg_knapsack
 from mechlib.settings import Values
@@ -260,6 +261,13 @@ def test_markets_that_share_nothing_are_cleared_as_if_they_were_alone() -> None:
     np.testing.assert_array_equal(together.payments[:4], alone.payments)
     np.testing.assert_allclose(together.payments[4:], 100 * alone.payments)
     assert together.bundles[:4] == alone.bundles
+
+
+def test_many_winners_show_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = []
+    monkeypatch.setattr(module, "tqdm", lambda steps, **options: bars.append(options) or steps)
+    vcg_combinatorial([(0, A, 2.0), (1, A, 1.0)], "ab")
+    assert bars == [{"desc": "re-solving without each winner", "delay": 2.0, "leave": False}]
 
 
 def test_worthless_bids_win_nothing() -> None:
