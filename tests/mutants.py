@@ -33,6 +33,7 @@ def main() -> int:
     options = parsed()
     until = time.monotonic() + 60 * options.minutes
     workers = ["--max-children", str(options.workers)]
+    (ROOT / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)  # tests may reach other functions than last time
     # a name that is none, of which mutmut complains: the breaks are made, and which test reaches which function is seen
     mutmut(["run", *workers, "none"], until, errors=subprocess.DEVNULL)
     names = sorted(name for name in results() if fnmatch.fnmatch(name, options.only))

@@ -42,6 +42,8 @@ def test_second_price_charges_the_second_bid() -> None:
 
 
 def test_two_apples_go_to_the_two_highest_at_the_third_bid() -> None:
+    for rule in (vickrey, second_price, first_price):  # one unit, and no reserve, unless said otherwise
+        np.testing.assert_array_equal(rule([0.2, 0.5]).allocation, [0, 1])
     sold = vickrey([3, 7, 5, 4], units=2)
     np.testing.assert_array_equal(sold.allocation, [0, 1, 1, 0])
     np.testing.assert_array_equal(sold.payments, [0, 4, 4, 0])

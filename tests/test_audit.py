@@ -567,6 +567,38 @@ def test_a_climb_from_the_best_random_lies_finds_narrow_ones_more_often_than_the
     assert (climbed > 0).sum() > (as_many_tries > 0).sum() + 10
 
 
+def test_a_lone_agent_has_a_prior_too():
+    def asks(bids):
+        return Outcome(np.ones(np.shape(bids)), np.asarray(bids, float))
+
+    found = audit_bayes(asks, [0.0, 1.0, 4.0], [0.5, 0.25, 0.25], n=1)
+    assert found.regret == 4 and found.expected_revenue == 0.25 + 1
+
+
+def test_types_that_are_never_drawn_weigh_nothing():
+    found = audit(second_price, Joint([[0.0, 1.0], [1.0, 0.0]], [1.0, 0.0]))
+    assert found.regret == 0 and found.worst_utility == 0
+
+
+def test_what_is_feasible_may_be_given_up():
+    def give_up(costs):
+        gives = np.arange(2) == np.asarray(costs).argmin(axis=-1)[..., None]
+        return Outcome(-1.0 * gives, 0.0 * gives)
+
+    assert audit(give_up, [1, 2, 4], n=2, feasible=[[-1, 0], [0, -1]]).is_efficient
+    assert audit(give_up, [1, 2, 4], n=2, feasible=[[-1, 0], [0, -1], [0, 0]]).welfare_lost == 4
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_a_rule_is_never_tried_on_as_many_sampled_profiles_as_there_are_agents(n):
+    assert len(sampled.Drawn(lambda rng, size: rng.random((size, n))).some()) not in (0, n)
+
+
+def test_lies_of_the_climb_count_as_tried():
+    found = audit_sampled(second_price, uniform, 30, lies=4)
+    assert found.lies == found.agents * 30 * (4 + 2 * 10)
+
+
 def test_a_climb_begins_a_quarter_of_the_range_away_and_halves_its_step():
     tried = []
 

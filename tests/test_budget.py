@@ -67,8 +67,8 @@ def test_no_budget_and_no_value_hire_nobody_who_costs() -> None:
 
 def test_equal_rates_are_hired_from_the_lowest_index_however_many_they_are() -> None:
     """Sorting that is not stable keeps short rows in order, and loses it in long ones."""
-    hired = budget_feasible(np.ones(100), np.ones(100), 40).allocation
-    np.testing.assert_array_equal(hired, np.arange(100) < 40)
+    hired = budget_feasible(np.tile([1, 2], 50), np.ones(100), 30).allocation
+    np.testing.assert_array_equal(hired, (np.arange(100) < 60) & (np.arange(100) % 2 == 0))
 
 
 def test_a_batch_of_budgets_is_its_rows() -> None:

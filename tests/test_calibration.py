@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechlib.rules.calibration import auc, brier_decomposition, reliability, wilson
+from mechlib.rules.calibration import auc, brier_decomposition, reliability, unit, wilson
 
 answers = st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=60)
 
@@ -67,6 +67,13 @@ def test_auc_is_the_chance_that_right_answers_are_stated_more_surely():
     assert auc([0.6, 0.4, 0.5], [0, 1, 1]) == 0
     with warnings.catch_warnings(action="error"):
         assert np.isnan(auc([0.9, 0.1], [1, 1])) and np.isnan(auc([0.9, 0.1], [0, 0]))
+
+
+def test_only_what_may_be_left_out_is_said_to_be():
+    with pytest.raises(ValueError, match=r"confidence must lie in \[0, 1\] \(nan: abstained\), but holds 2.0"):
+        unit("confidence", [2.0], nan=True)
+    with pytest.raises(ValueError, match=r"belief must lie in \[0, 1\], but holds nan"):
+        unit("belief", [np.nan])
 
 
 @pytest.mark.parametrize(

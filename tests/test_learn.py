@@ -109,6 +109,12 @@ def test_an_agent_that_is_told_to_work_learns_to_shirk_unless_it_is_paid():
         assert f"mostly {done}" in repr(found)
 
 
+def test_what_an_agent_does_is_told_in_its_own_words():
+    costs = [{"shirk": 0.0, "work": 0.5}, {"copy": 0.0, "write": 0.5}]
+    found = learn(lambda actions: Award(actions, 0.0 * np.asarray(actions)), Actions(costs), rounds=500, lives=10)
+    assert "mostly shirking" in repr(found)
+
+
 def test_types_drawn_together_are_learnt_about():
     """Matching the other's type pays; where types are always opposite, an agent learns to report the other one."""
     def match(reports):

@@ -134,6 +134,13 @@ def test_rock_paper_scissors_circles_and_shares_stay_shares():
     )  # the product is conserved in continuous time
 
 
+def test_populations_that_fare_very_differently_do_not_meet():
+    """Only what a strategy earns above its own population's others counts, not how rich another population is."""
+    path = replicator(lambda x: np.array([[0.0, 1.0], [1e6, 1e6 + 1]]), [[0.9, 0.1], [0.9, 0.1]], steps=300)
+    np.testing.assert_allclose(path[:, 0], path[:, 1], atol=1e-6)
+    assert path[-1, 0, 1] > 0.99
+
+
 def test_fitness_may_be_a_function():
     path = replicator(lambda x: -x, [0.9, 0.1], steps=4000)
     np.testing.assert_allclose(path[-1], [0.5, 0.5], atol=1e-6)

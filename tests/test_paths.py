@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mechlib.attacks.audit import audit
+from mechlib.rules import paths
 from mechlib.rules.paths import vcg_path
 from mechlib.settings import Values
 
@@ -133,6 +134,13 @@ def test_truth_is_dominant_for_an_edge() -> None:
             return bought.worth(edge, costs[edge]) + float(bought.rewards[edge])
 
         assert profit(costs[edge]) >= max(profit(lie), 0) - 1e-12
+
+
+def test_a_long_detour_shows_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = []
+    monkeypatch.setattr(paths, "tqdm", lambda steps, **options: bars.append(options) or steps)
+    vcg_path([(0, 1), (1, 2), (0, 2)], [1, 1, 3], 0, 2, directed=True)
+    assert bars == [{"desc": "re-routing around each edge", "delay": 2.0, "leave": False}]
 
 
 def test_labels_may_be_sparse_and_the_trivial_path_is_empty() -> None:

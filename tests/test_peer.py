@@ -302,6 +302,15 @@ def test_leading_axes_are_batches(rule) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_allclose(determinant_mi(batch, 3)[1, 2], determinant_mi(batch[1, 2], 3))
 
 
+def test_forecasts_beside_no_answer_are_not_read() -> None:
+    reports = np.array([[0, -1], [1, 0], [0, 1]])
+    forecasts = np.full((3, 2, 2), 0.5)
+    paid = bayesian_truth_serum(reports, forecasts)
+    for nonsense in ([-3.0, 7.0], [np.nan, np.nan], [0.0, 0.0]):
+        forecasts[0, 1] = nonsense
+        np.testing.assert_array_equal(bayesian_truth_serum(reports, forecasts), paid)
+
+
 def test_forecasts_and_signatures_come_in_batches_too() -> None:
     rng = np.random.default_rng(9)
     batch, forecasts = rng.integers(-1, 3, (5, 4, 12)), rng.dirichlet(np.ones(3), (5, 4, 12))

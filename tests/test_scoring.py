@@ -142,6 +142,12 @@ def test_abstaining_is_chosen_exactly_below_the_confidence_the_designer_picks():
     assert ((honest > silent) == (GRID > 0.6 + 1e-9)).all()
 
 
+def test_the_best_report_does_not_depend_on_the_unit_of_the_money():
+    for unit in (1e-3, 1.0, 1e6):
+        best = best_report(lambda c, a, unit=unit: unit * quadratic(c, a), [0.3, 0.8])
+        np.testing.assert_allclose(best, [0.3, 0.8], atol=1e-4)
+
+
 def test_the_price_of_an_abstention_is_paid_entry_by_entry_to_numbers_of_any_kind():
     rule = abstain_pays(quadratic, 0.36)
     assert rule(np.nan, [0, 1]).tolist() == [0.36, 0.36]
