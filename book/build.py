@@ -90,7 +90,9 @@ def stage(draft: bool) -> None:
         shutil.copyfile(page, SOURCE / page.name)
     shutil.copyfile(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")
     if (told := ROOT / "recordings" / "RECORDINGS.md").exists() or not draft:
-        (SOURCE / "recordings.md").write_text(told.read_text(encoding="utf-8").replace("](../notebooks/", "]("))
+        page = told.read_text(encoding="utf-8").replace("](../notebooks/", "](")
+        page = re.sub(r"\[[^]]*\]\(\.\./(training/[^)]*)\)", r"`\1`", page)  # a script is no page of the book
+        (SOURCE / "recordings.md").write_text(page, encoding="utf-8")
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         stage_notebook(path)
     if draft:
