@@ -440,9 +440,9 @@ async def _one(play: Play, seed: int, attack: bool, mended: bool) -> float:
     return round(await play(seed, attack, mended), 6)
 
 
-def bad_day(path: Path = KEPT) -> dict[tuple[str, str], Measured]:
-    """Return what was measured, by attack and by what is measured."""
-    rows = json.loads(path.read_text(encoding="utf-8"))
+def bad_day(path: Path | None = None) -> dict[tuple[str, str], Measured]:
+    """Return what was measured, by attack and by what is measured: by default what the package keeps."""
+    rows = json.loads((path or KEPT).read_text(encoding="utf-8"))
     return {(row["attack"], row["measured"]): Measured(*(np.array(row[part]) for part in Measured._fields))
             for row in rows}
 
@@ -466,8 +466,9 @@ def columns(kept: Mapping[tuple[str, str], Measured] | None = None) -> dict[str,
     }
 
 
-def main(path: Path = KEPT, seeds: int = SEEDS) -> None:
+def main(path: Path | None = None, seeds: int = SEEDS) -> None:
     """Measure every attack that is not kept yet, and keep its numbers before the next one."""
+    path = path or KEPT
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     kept = {(row["attack"], row["measured"]) for row in rows}
     order = [(attack.name, attack.measured) for attack in ATTACKS]

@@ -14,7 +14,7 @@ Starting values, each with a default:
 - 03: `agreement_explorer` with `good`, `accuracy`, `blind`
 - 04: `credit_explorer` with `A`, `B`, `AB`, `C`, `AC`, `BC`, `ABC`
 - 05: `scoring_explorer` with `belief`, `report`
-- 06: `selection_explorer` with `rule`, `price`, `trained`, `rounds`
+- 06: `selection_explorer` with `rounds`, `rule`, `price`, `trained`
 
 The reader drags in the drawing or moves the sliders (arrow keys work); ``widget.params`` is what they chose. All is
 drawn by ``explore_models.js`` and ``explore_view.js`` beside this file, from the texts and ranges in

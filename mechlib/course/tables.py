@@ -52,7 +52,9 @@ class Table:
                 body += f'<{tag}{scope} style="{style[header]}{wrap}">{html.escape(cell)}</{tag}>'
             body += "</tr>"
         top = f'<caption style="caption-side:top;text-align:left;color:inherit">{html.escape(self.caption)}</caption>'
-        return ('<div style="overflow-x:auto"><table style="font-variant-numeric:tabular-nums;color:inherit">'
+        label = html.escape(self.caption or ", ".join(self.columns), quote=True)
+        return (f'<div style="overflow-x:auto" tabindex="0" role="group" aria-label="{label}">'
+                '<table style="font-variant-numeric:tabular-nums;color:inherit">'
                 f"{top if self.caption else ''}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 
 
