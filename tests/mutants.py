@@ -45,6 +45,7 @@ def main() -> int:
         raise SystemExit(f"mutmut made no breaks named {options.only}: run it by hand, `python -m mutmut run`")
     if not options.all:
         names = drawn(names, options.sample, options.seed)
+    forget(names)
     print(mutmut(["run", *workers, *names], until), file=sys.stderr)
     return report(names, options.score)
 
@@ -92,6 +93,14 @@ def results() -> dict[str, int | None]:
     for path in (ROOT / "mutants").rglob("*.meta"):
         found |= json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
     return found
+
+
+def forget(names: Iterable[str]) -> None:
+    """Strike out what an earlier run found of these breaks, so that what is not reached counts as not tried."""
+    for path in (ROOT / "mutants").rglob("*.meta"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept["exit_code_by_key"] |= dict.fromkeys(kept["exit_code_by_key"].keys() & set(names))
+        path.write_text(json.dumps(kept, indent=4), encoding="utf-8")
 
 
 def drawn(names: list[str], sample: int, seed: int) -> list[str]:
