@@ -16,6 +16,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections import Counter
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+STATS = ROOT / "mutants" / "mutmut-stats.json"
 MUTMUT = [sys.executable, "-m", "mutmut"]
 SURVIVED, UNTESTED = 0, 33  # exit codes that mutmut keeps: all tests passed; no test reaches the function
 
@@ -33,15 +35,18 @@ def main() -> int:
     options = parsed()
     until = time.monotonic() + 60 * options.minutes
     workers = ["--max-children", str(options.workers)]
-    (ROOT / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)  # tests may reach other functions than last time
+    STATS.unlink(missing_ok=True)  # tests may reach other functions than last time
     # a name that is none, of which mutmut complains: the breaks are made, and which test reaches which function is seen
-    mutmut(["run", *workers, "none"], until, errors=subprocess.DEVNULL)
+    complaint = mutmut(["run", *workers, "none"], until)
+    if not STATS.exists():
+        raise SystemExit(f"{complaint}\na test fails where nothing is broken: mend that first, with `make unit`")
     names = sorted(name for name in results() if fnmatch.fnmatch(name, options.only))
     if not names:
         raise SystemExit(f"mutmut made no breaks named {options.only}: run it by hand, `python -m mutmut run`")
     if not options.all:
         names = drawn(names, options.sample, options.seed)
-    mutmut(["run", *workers, *names], until)
+    forget(names)
+    print(mutmut(["run", *workers, *names], until), file=sys.stderr)
     return report(names, options.score)
 
 
@@ -62,21 +67,24 @@ def parsed() -> argparse.Namespace:
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """Have the quick tests first: pytest calls it, and a break that a quick test notices is done with."""
-    kept = ROOT / "mutants" / "mutmut-stats.json"
-    seconds = json.loads(kept.read_text(encoding="utf-8"))["duration_by_test"] if kept.exists() else {}
+    seconds = json.loads(STATS.read_text(encoding="utf-8"))["duration_by_test"] if STATS.exists() else {}
     items.sort(key=lambda item: seconds.get(item.nodeid, 0))
 
 
-def mutmut(arguments: list[str], until: float, errors: int | None = None) -> None:
-    """Run mutmut, and end it with its workers when the time is over or at Ctrl-C: what it found by then is kept."""
-    with subprocess.Popen([*MUTMUT, *arguments], cwd=ROOT, start_new_session=True, stderr=errors) as process:
+def mutmut(arguments: list[str], until: float) -> str:
+    """Run mutmut, and end it with its workers when the time is over or at Ctrl-C; return what it complained of."""
+    with (tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
+          subprocess.Popen([*MUTMUT, *arguments], cwd=ROOT, start_new_session=True, stderr=complaint) as process):
         try:
             process.wait(max(until - time.monotonic(), 1))
         except subprocess.TimeoutExpired:
-            print("\nthe time is over")
+            print("\nthe time is over: what was found by now is kept")
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
+        complaint.seek(0)
+        return complaint.read()
 
 
 def results() -> dict[str, int | None]:
@@ -85,6 +93,14 @@ def results() -> dict[str, int | None]:
     for path in (ROOT / "mutants").rglob("*.meta"):
         found |= json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
     return found
+
+
+def forget(names: Iterable[str]) -> None:
+    """Strike out what an earlier run found of these breaks, so that what is not reached counts as not tried."""
+    for path in (ROOT / "mutants").rglob("*.meta"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept["exit_code_by_key"] |= dict.fromkeys(kept["exit_code_by_key"].keys() & set(names))
+        path.write_text(json.dumps(kept, indent=4), encoding="utf-8")
 
 
 def drawn(names: list[str], sample: int, seed: int) -> list[str]:

@@ -81,6 +81,14 @@ def test_a_batch_of_budgets_is_its_rows() -> None:
         np.testing.assert_array_equal(together.allocation[k], alone.allocation)
 
 
+def test_the_unit_of_value_does_not_matter() -> None:
+    rng = np.random.default_rng(1)
+    costs, values = rng.random((50, 6)), rng.random(6)
+    for unit in (2.0**-20, 2.0**20):
+        np.testing.assert_array_equal(budget_feasible(costs, unit * values, 1).rewards,
+                                      budget_feasible(costs, values, 1).rewards)
+
+
 def test_bad_budgets_are_named() -> None:
     for budget in (-1, np.nan, np.inf, "1"):
         with pytest.raises(ValueError, match=r"budget is .* one number in \[0, inf\)"):
