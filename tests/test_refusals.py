@@ -22,10 +22,8 @@ ARRAYS: list[tuple[str, Callable[..., object]]] = [
     ("bids", auctions.all_pay),
     ("bids", lambda x: auctions.posted_price(x, 1)),
     ("price", lambda x: auctions.posted_price([1, 2], x)),
-    ("reserve", lambda x: auctions.vickrey([1, 2], 1, x)),
     ("costs", lambda x: budget.budget_feasible(x, [1, 1], 1)),
     ("values", lambda x: budget.budget_feasible([1, 1], x, 1)),
-    ("budget", lambda x: budget.budget_feasible([1, 1], [1, 1], x)),
     ("confidence", lambda x: calibration.auc(x, [1, 0])),
     ("correct", lambda x: calibration.auc([0.5, 0.5], x)),
     ("confidence", lambda x: scoring.quadratic(x, 1)),
@@ -79,8 +77,19 @@ COUNTS: list[tuple[str, Callable[..., object]]] = [
 def test_words_where_numbers_are_due_are_refused_by_the_argument_s_name(name: str, call: Callable[..., object]) -> None:
     with pytest.raises(ValueError) as refused:
         call(WORDS)
-    said = str(refused.value)
-    assert said.startswith((f"{name} must be an array", f"{name} is ['high', 'low']: it must be one number"))
+    assert str(refused.value).startswith(f"{name} must be an array")
+
+
+@pytest.mark.parametrize(("name", "call"), [
+    ("reserve", lambda x: auctions.vickrey([1, 2], 1, x)),
+    ("budget", lambda x: budget.budget_feasible([1, 1], [1, 1], x)),
+])  # fmt: skip
+def test_words_where_one_number_is_due_are_refused_by_the_argument_s_name(
+    name: str, call: Callable[..., object]
+) -> None:
+    with pytest.raises(ValueError) as refused:
+        call(WORDS)
+    assert str(refused.value).startswith(f"{name} is ['high', 'low']: it must be one number")
 
 
 @pytest.mark.parametrize(("name", "call"), COUNTS, ids=[name for name, _ in COUNTS])

@@ -55,14 +55,7 @@ class PersonaAgent:
 
     def __post_init__(self) -> None:
         """Refuse what no call could be made of."""
-        if not isinstance(self.persona, Agent):
-            raise TypeError(f"persona is {self.persona!r:.80}: it must be an Agent.")
-        if not hasattr(self.client, "messages"):
-            raise TypeError(f"client is {self.client!r:.80}: it must be an anthropic.AsyncAnthropic, or like one.")
-        require_function("prompt", self.prompt)
-        require_function("read", self.read)
-        require_price(self.price)
-        require_count("sample", self.sample, 0)
+        _require_a_call(self)
 
     @property
     def name(self) -> str:
@@ -97,14 +90,7 @@ class PersonaGrader:
 
     def __post_init__(self) -> None:
         """Refuse what no call could be made of."""
-        if not isinstance(self.persona, Agent):
-            raise TypeError(f"persona is {self.persona!r:.80}: it must be an Agent.")
-        if not hasattr(self.client, "messages"):
-            raise TypeError(f"client is {self.client!r:.80}: it must be an anthropic.AsyncAnthropic, or like one.")
-        require_function("prompt", self.prompt)
-        require_function("read", self.read)
-        require_price(self.price)
-        require_count("sample", self.sample, 0)
+        _require_a_call(self)
 
     @property
     def name(self) -> str:
@@ -130,6 +116,18 @@ def _size(persona: Agent, prompt: str) -> tuple[int, int]:
     request = persona.request(prompt)
     texts = [request.get("system", ""), *(message["content"] for message in request["messages"])]
     return about("\n".join(texts)), persona.max_tokens
+
+
+def _require_a_call(given: PersonaAgent | PersonaGrader) -> None:
+    """Refuse an agent or a grader of whom no call could be made."""
+    if not isinstance(given.persona, Agent):
+        raise TypeError(f"persona is {given.persona!r:.80}: it must be an Agent.")
+    if not hasattr(given.client, "messages"):
+        raise TypeError(f"client is {given.client!r:.80}: it must be an anthropic.AsyncAnthropic, or like one.")
+    require_function("prompt", given.prompt)
+    require_function("read", given.read)
+    require_price(given.price)
+    require_count("sample", given.sample, 0)
 
 
 async def _ask(
