@@ -40,7 +40,8 @@ class Table:
         return "\n".join([self.caption, *lines] if self.caption else lines)
 
     def _repr_html_(self) -> str:
-        style = {header: f"text-align:{'right' if header in self.right else 'left'}" for header in self.columns}
+        side = {header: "right" if header in self.right else "left" for header in self.columns}
+        style = {header: f"text-align:{side[header]};padding:.15em .6em" for header in self.columns}
         first = next(iter(self.columns))
         head = "".join(f'<th scope="col" style="{style[h]}">{html.escape(h)}</th>' for h in self.columns)
         body = ""
