@@ -1,5 +1,9 @@
 """The exercises: each is in its notebook, solved there, and its typical wrong answers are told what is wrong."""
 
+import ast
+import asyncio
+import inspect
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,13 +22,47 @@ def in_notebooks(monkeypatch):
     monkeypatch.chdir(NOTEBOOKS)
 
 
-def cells(number):
-    """The code cells of a notebook: (tags, source, text it printed)."""
+def notebook(number):
+    """A notebook's cells."""
     (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            text = "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
-            yield cell.metadata.get("tags", []), cell.source, text
+    return nbformat.read(path, as_version=4).cells
+
+
+def printed(cell):
+    """The text that a code cell printed."""
+    return "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
+
+
+def bound(tree):
+    """The names that a piece of code defines at its top level."""
+    found = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found.update((name.asname or name.name).split(".")[0] for name in node.names)
+        else:
+            names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+            found.update(part.id for part in names if isinstance(part.ctx, ast.Store))
+    return found
+
+
+def needed(sources, code):
+    """Those of the sources, in order, that define what the code uses, and what these use in turn."""
+    wanted, chosen = {part.id for part in ast.walk(ast.parse(code)) if isinstance(part, ast.Name)}, []
+    for source in reversed(sources):
+        tree = ast.parse(source)
+        if bound(tree) & wanted:
+            wanted |= {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+            chosen.insert(0, source)
+    return chosen
+
+
+async def run(source, names):
+    """Run a piece of code as a notebook does: `await` may stand at its top level."""
+    made = eval(compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    if inspect.isawaitable(made):
+        await made
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[0-9]*.ipynb")), ids=lambda path: path.stem)
@@ -53,17 +91,30 @@ def test_every_other_right_answer_passes(name):
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-def test_every_exercise_has_a_stub_that_runs_and_a_solution_that_is_right(name):
-    found = list(cells(name.split("-")[0]))
-    call = f'check("{name}"'
-    stubs = [text for tags, source, text in found if call in source and "solution" not in tags]
-    solutions = [text for tags, source, text in found if call in source and "solution" in tags]
-    assert len(stubs) == 1 and f"{name}: Not attempted yet." in stubs[0]
-    assert len(solutions) == 1 and f"{name}: Right." in solutions[0]
+def test_every_exercise_has_a_stub_that_runs(name):
+    stubs = [cell for cell in notebook(name[:2]) if cell.cell_type == "code" and f'check("{name}"' in cell.source]
+    assert len(stubs) == 1 and f"{name}: Not attempted yet." in printed(stubs[0])
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_solution_is_right_and_gives_its_reasons(name, capsys):
+    found = notebook(name[:2])
+    (place,) = [
+        place for place, cell in enumerate(found)
+        if cell.cell_type == "markdown" and f'check("{name}"' in cell.source and "solution" in cell.metadata["tags"]
+    ]
+    shape = r"<details.*?```python\n(.*?)\n```\n\n(.*)\n\n</details>"
+    code, reasons = re.fullmatch(shape, found[place].source, re.DOTALL).groups()
+    assert len(reasons.split()) >= 5
+    names = {}
+    before = [cell.source for cell in found[:place] if cell.cell_type == "code" and 'check("' not in cell.source]
+    for source in [*needed(before, code), code]:
+        asyncio.run(run(source, names))
+    assert f"{name}: Right." in capsys.readouterr().out
 
 
 def test_every_check_in_a_notebook_has_its_table():
     for path in NOTEBOOKS.glob("[0-9]*.ipynb"):
-        for _, source, _ in cells(path.name.split("_")[0]):
-            for part in source.split('check("')[1:]:
+        for cell in notebook(path.name[:2]):
+            for part in cell.source.split('check("')[1:]:
                 assert part.split('"')[0] in EXERCISES

@@ -44,10 +44,10 @@ def test_outputs_are_committed_and_quiet(path: Path) -> None:
 
 @each
 def test_it_is_short(path: Path) -> None:
-    code = [cell for cell in cells(path, "code") if "solution" not in tags(cell)]
+    code = cells(path, "code")
     long = [cell["source"] for cell in code if len(cell["source"].splitlines()) > 30]
     assert not long, "move it into mechlib"
-    assert len(code) + len(cells(path, "markdown")) <= 75
+    assert len(code) + len([cell for cell in cells(path, "markdown") if "solution" not in tags(cell)]) <= 75
 
 
 @each
@@ -69,10 +69,17 @@ def test_it_runs_in_a_browser_too(path: Path) -> None:
 def test_it_has_exercises_and_each_its_solution(path: Path) -> None:
     text = prose(path)
     exercises = re.findall(r"^:{3,}\{exercise\}", text, re.M)
-    solutions = [cell for cell in cells(path, "code") if "solution" in tags(cell)]
-    assert len(exercises) >= 4 and len(solutions) >= len(exercises)
-    assert all("hide-cell" in tags(cell) and cell["metadata"]["jupyter"]["source_hidden"] for cell in solutions)
+    solutions = [cell["source"] for cell in cells(path, "markdown") if "solution" in tags(cell)]
+    assert len(exercises) >= 4 and len(solutions) == len(exercises)
+    for solution in solutions:
+        assert solution.startswith('<details class="solution"><summary>') and solution.endswith("\n\n</details>")
     assert "<details>" in text, "give hints"
+
+
+@each
+def test_no_output_shows_a_solution(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert "solution" not in tags(cell) and ": Right." not in json.dumps(cell["outputs"]), cell["source"]
 
 
 @each
@@ -101,6 +108,19 @@ def test_its_pictures_are_described(path: Path) -> None:
             if "image/png" in output.get("data", {}):
                 alt = output["metadata"].get("image/png", {}).get("alt") or output["metadata"].get("alt")
                 assert alt, f"a picture without alt text after: {cell['source'][:80]}"
+
+
+@each
+def test_captions_are_numbered_in_order(path: Path) -> None:
+    """Every picture of a chapter that has captions is followed by one: "Figure 2.3. What it finds."."""
+    outputs = [output for cell in cells(path, "code") for output in cell["outputs"]]
+    texts = ["".join(output.get("data", {}).get("text/plain", "")) for output in outputs]
+    pictures = [place for place, output in enumerate(outputs) if "image/png" in output.get("data", {})]
+    captions = [text for text in texts if re.match(r"Figure \d", text)]
+    for place, text in enumerate(captions, start=1):
+        assert text.startswith(f"Figure {int(path.name[:2])}.{place}. "), text
+    if captions:
+        assert [texts[place + 1] for place in pictures] == captions, "a picture without its caption under it"
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="no network namespaces on this system")

@@ -57,6 +57,14 @@ def test_a_figure_is_displayed_with_its_sentence_and_nothing_else(shown):
     assert struct.unpack(">II", image.png[16:24]) == (1280, 720)  # twice the resolution
 
 
+def test_a_caption_stands_under_its_figure_with_its_number_in_bold(shown):
+    drawn, _ = plots.figure()
+    plots.show(drawn, "A line that rises.", "Figure 2.3. Honesty\n earns .8 < 1.")
+    _, caption = shown
+    assert repr(caption) == "Figure 2.3. Honesty earns .8 < 1."
+    assert caption._repr_html_() == '<p class="caption"><strong>Figure 2.3.</strong> Honesty earns .8 &lt; 1.</p>'
+
+
 def test_a_figure_without_a_sentence_is_refused(shown):
     with pytest.raises(ValueError, match="alt is empty"):
         plots.lines([0, 1], {"honest": [0, 1]})
@@ -130,7 +138,7 @@ def test_a_reliability_diagram_for_each_agent(shown):
 
 def test_a_bin_s_count_stands_above_the_axis_and_on_no_marker(monkeypatch):
     drawn = []
-    monkeypatch.setattr(plots, "show", lambda figure, alt: drawn.append(figure))
+    monkeypatch.setattr(plots, "show", lambda figure, alt, caption: drawn.append(figure))
     table = reliability([0.5, 0.5, 0.9], [1, 0, 1], 5)
     plots.reliability_diagram({"a": table}, alt="One agent.")
     texts = drawn[0].axes[0].texts

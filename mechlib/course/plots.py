@@ -1,18 +1,21 @@
 """Figures with one look: readable on a white page and on a dark one, by colour-blind readers and by screen readers.
 
 Every figure needs `alt`, a sentence that says what it shows. The image is displayed with the sentence as its text, so
-what a notebook stores and compares is the sentence. A function given `axes` draws there and displays nothing:
+what a notebook stores and compares is the sentence. A caption, which states the finding, is shown under the image and
+compared as well. A function given `axes` draws there and displays nothing:
 
     figure, (left, right) = plots.figure(columns=2)
     plots.lines(x, {"honest": y}, axes=left)
     plots.bars({"honest": 1.0, "boastful": 0.8}, axes=right)
-    plots.show(figure, "Honesty earns 1.0 and boasting 0.8, at every confidence.")
+    plots.show(figure, "Two panels: earnings at each confidence, and on average.", "Figure 2.3. Honesty earns more.")
 """
 
 from __future__ import annotations
 
 import base64
+import html
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -92,23 +95,46 @@ class Image:
         return data, {"image/png": {"alt": self.alt, "width": self.width, "height": self.height}}
 
 
-def show(drawn: Figure, alt: str) -> None:
-    """Display a figure with `alt`, the sentence that says what it shows; return None."""
+class Caption:
+    """The sentence under a figure: its number, and what the figure finds."""
+
+    def __init__(self, text: str) -> None:
+        self.text = " ".join(text.split())
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        number = next(iter(re.findall(r"^Figure [\d.]*\d\.", self.text)), "")
+        finding = self.text.removeprefix(number)
+        bold = f"<strong>{number}</strong>" if number else ""
+        return f'<p class="caption">{bold}{html.escape(finding)}</p>'
+
+
+def show(drawn: Figure, alt: str, caption: str = "") -> None:
+    """Display a figure with `alt`, the sentence that says what it shows, over its caption; return None.
+
+    A caption starts with the figure's number and states the finding: "Figure 2.3. Honesty earns more.".
+    """
     from IPython.display import display
 
     display(Image(drawn, alt))  # type: ignore[no-untyped-call]
+    if caption:
+        display(Caption(caption))  # type: ignore[no-untyped-call]
 
 
 def _start(axes: Axes | None, **size: Any) -> tuple[Figure | None, Axes]:
     return figure(**size) if axes is None else (None, axes)
 
 
-def _finish(drawn: Figure | None, axes: Axes, alt: str, names: Sequence[str], labels: Mapping[str, Any]) -> None:
+def _finish(
+    drawn: Figure | None, axes: Axes, alt: str, caption: str, names: Sequence[str], labels: Mapping[str, Any]
+) -> None:
     axes.set(**{name: value for name, value in labels.items() if value is not None})
     if sum(map(bool, names)) > 1:
         axes.legend(labelcolor=INK)
     if drawn is not None:
-        show(drawn, alt)
+        show(drawn, alt, caption)
 
 
 def lines(
@@ -118,6 +144,7 @@ def lines(
     bands: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
     alt: str = "",
+    caption: str = "",
     axes: Axes | None = None,
     **labels: Any,
 ) -> None:
@@ -133,7 +160,7 @@ def lines(
             axes.fill_between(x, *bands[name], color=colour, alpha=0.25, linewidth=0)
         if marks and name in marks:
             axes.plot(*marks[name], marker=MARKERS[i % len(MARKERS)], markersize=9, color=colour, linestyle="none")
-    _finish(drawn, axes, alt, list(series), labels)
+    _finish(drawn, axes, alt, caption, list(series), labels)
 
 
 def bars(
@@ -142,6 +169,7 @@ def bars(
     *,
     errors: Mapping[str, ArrayLike] | None = None,
     alt: str = "",
+    caption: str = "",
     axes: Axes | None = None,
     **labels: Any,
 ) -> None:
@@ -166,10 +194,12 @@ def bars(
     axes.set_xticks(range(len(ticks)), ticks)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.margins(y=0.15)
-    _finish(drawn, axes, alt, [] if alone else list(table), labels)
+    _finish(drawn, axes, alt, caption, [] if alone else list(table), labels)
 
 
-def spread(runs: Mapping[str, ArrayLike], *, alt: str = "", axes: Axes | None = None, **labels: Any) -> None:
+def spread(
+    runs: Mapping[str, ArrayLike], *, alt: str = "", caption: str = "", axes: Axes | None = None, **labels: Any
+) -> None:
     """Draw a row a name: every run as a faint dot, and their mean as a line; one number alone is a diamond.
 
     The numbers stand beside the rows. A run's height within its row means nothing: it keeps dots apart.
@@ -187,10 +217,10 @@ def spread(runs: Mapping[str, ArrayLike], *, alt: str = "", axes: Axes | None = 
                       textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(range(len(runs)), list(runs))
     axes.set_ylim(len(runs) - 0.5, -0.5)
-    _finish(drawn, axes, alt, [], labels)
+    _finish(drawn, axes, alt, caption, [], labels)
 
 
-def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str) -> None:
+def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str, caption: str = "") -> None:
     """Draw stated confidence against the share that was right, with 95 % intervals, an axes a name.
 
     The dashed line is calibration. A point's area grows with the answers in its bin, and their count is written above.
@@ -207,7 +237,7 @@ def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str) -> None:
             axes.text(spot, 1.1, count, ha="center", va="center", fontsize=8)
         axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.17), title=name, xlabel="stated confidence")
     np.atleast_1d(grid)[0].set_ylabel("share right")
-    show(drawn, alt)
+    show(drawn, alt, caption)
 
 
 def heat(
@@ -218,6 +248,7 @@ def heat(
     digits: int = 2,
     limits: tuple[float, float] | None = None,
     alt: str = "",
+    caption: str = "",
     axes: Axes | None = None,
     **labels: Any,
 ) -> None:
@@ -236,7 +267,7 @@ def heat(
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.spines[:].set_visible(False)
-    _finish(drawn, axes, alt, [], labels)
+    _finish(drawn, axes, alt, caption, [], labels)
 
 
 def graph(
@@ -246,6 +277,7 @@ def graph(
     texts: Sequence[str] = (),
     path: Sequence[int] = (),
     alt: str = "",
+    caption: str = "",
     axes: Axes | None = None,
     **labels: Any,
 ) -> None:
@@ -268,4 +300,4 @@ def graph(
         axes.text(x, y, str(node), color="white", ha="center", va="center", fontweight="bold", zorder=3)
     axes.margins(0.12)
     axes.axis("off")
-    _finish(drawn, axes, alt, [], labels)
+    _finish(drawn, axes, alt, caption, [], labels)

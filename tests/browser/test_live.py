@@ -62,20 +62,21 @@ def is_expression(text: str) -> bool:
 
 
 def exercise_of(cells: list[dict[str, Any]], name: str) -> tuple[dict[str, Any], str] | None:
-    """Return an exercise to try (its cell, what to put in) and its solution's output."""
+    """Return an exercise to try (its cell, what to put in) and what its solution prints."""
     table = tomllib.loads((ROOT / "notebooks" / "checks" / f"{name[:2]}.toml").read_text(encoding="utf-8"))
     for cell in cells:
-        found = re.search(r'check\("([^"]+)"', source(cell))
-        if not found or "solution" not in cell["metadata"].get("tags", []) or found[1] not in table:
+        solution = re.search(r"```python\n(.*?)\n```", source(cell), re.DOTALL)
+        if solution is None or "solution" not in cell["metadata"].get("tags", []):
             continue
-        spec = table[found[1]]
-        stub = next(c for c in cells if f'check("{found[1]}"' in source(c) and c is not cell)
+        exercise = re.findall(r'check\("([^"]+)"', solution[1])[-1]
+        spec = table[exercise]
+        stub = next(c for c in cells if f'check("{exercise}"' in source(c) and c["cell_type"] == "code")
         wrong = next((w for w in spec["wrong"] if is_expression(w["answer"]) and "message" in w), None)
         if wrong is None:
             continue
-        lie = f'{spec.get("setup", "")}\nimport numpy as np\ncheck("{found[1]}", {wrong["answer"].strip()})'
-        tries = {"cell": stub["id"], "tries": [lie, source(cell)], "message": wrong["message"]}
-        return tries, "\n".join(shown(cell))
+        lie = f'{spec.get("setup", "")}\nimport numpy as np\ncheck("{exercise}", {wrong["answer"].strip()})'
+        tries = {"cell": stub["id"], "tries": [lie, solution[1]], "message": wrong["message"]}
+        return tries, f"{exercise}: Right."
     return None
 
 
@@ -130,7 +131,7 @@ class TestLivePage:
         assert found
         wrong, right = lived[name]["tries"]
         assert found[0]["message"] in wrong
-        assert sanitized(right.strip()) == found[1]
+        assert sanitized(right.strip()).startswith(found[1])
 
 
 def test_every_notebook_has_a_live_page() -> None:
