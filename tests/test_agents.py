@@ -176,7 +176,7 @@ def test_any_object_with_a_name_and_a_call_is_an_agent() -> None:
             return 3, 4
 
     desk = Coordinator([Oracle()], proper, budget=10)
-    assert play(desk).answer == "2" and desk.dry_run([TASK])[2:4] == (3, 4)
+    assert play(desk).answer == "2" and desk.dry_run([TASK])[2:5] == (3, 4, 0)
 
 
 def test_models_are_reached_by_their_url_or_else_by_their_port() -> None:

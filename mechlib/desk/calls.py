@@ -156,7 +156,10 @@ def graded(grader: str, agent: str, said: Said) -> Grading:
     """Return what a grader said as a mark in [0, 1], or as the fault it is."""
     if said.problem is not None:
         return Grading(grader, agent, math.nan, Cost(seconds=said.seconds), said.problem, clean(said.detail))
-    parts: list[Any] = list(said.value)[:4] if isinstance(said.value, (tuple, list)) else [said.value]
+    parts: list[Any] = list(said.value) if isinstance(said.value, (tuple, list)) else [said.value]
+    if not 1 <= len(parts) <= 4:
+        detail = f"it returned {shown(said.value)}, not a mark or (mark, cost)"
+        return Grading(grader, agent, math.nan, Cost(seconds=said.seconds), "malformed", clean(detail))
     rest: list[Any] = [math.nan, Cost(), "answered", ""]
     mark, cost, status, detail = [*parts, *rest[len(parts):]]
     value = number(mark)
