@@ -100,15 +100,16 @@ def shapley(v: Game, n: int) -> Floats:
     weights = both[np.arange(n - bits + 1)[:, None] + low_size]
     by_size = np.zeros(weights.shape)  # rows summed by how many high players they have
     row_sums = np.empty(1 << (n - bits))
-    nothing = everything = 0.0
+    nothing, everything, drowns = 0.0, 0.0, False
     for k, row in enumerate(_rows(v, n, bits)):
         if k == 0:
             nothing = float(row[0])
-        above = row - nothing if nothing else row  # what is there without anybody would drown small differences
+            drowns = bool(abs(nothing) > np.ptp(row))  # what is there without anybody drowns small differences
+        above = row - nothing if drowns else row
         h = int(high_size[k])
         row_sums[k] = above @ weights[h]
         by_size[h] += above
-        everything = float(above[-1])
+        everything = float(row[-1]) - nothing
     if not np.isfinite(row_sums).all():
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     with_player = np.concatenate([_fold(np.einsum("hk,hk->k", weights, by_size), bits), _fold(row_sums, n - bits)])
