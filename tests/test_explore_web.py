@@ -34,10 +34,13 @@ from mechlib.rules.vcg import vcg
 
 PICKS = {
     "pipeline": [
-        {"cost": c, "share": s, "lazy": q} for c in (0, 0.1, 0.3) for s in (0.2, 0.33, 0.9) for q in (0, 0.5, 0.9)
+        {"cost": c, "share": s, "lazy": q, "start": x, "rounds": t}
+        for c in (0, 0.1, 0.3) for s in (0.2, 0.33, 0.9) for q in (0, 0.5, 0.9)
+        for x, t in ((0.6, 0), (0.3, 40), (0.9, 400))
     ],
     "bidding": [{"bidders": n, "value": v, "bid": b} for n in (2, 3, 6) for v in (0.3, 0.8) for b in (0.1, 0.5, 0.85)],
-    "pivot": [{"a": a, "b": b, "c": c, "worth": 5} for a in (0, 5, 9.5) for b in (2, 4.5) for c in (0, 6, 10)],
+    "pivot": [{"a": a, "b": b, "c": c, "worth": w}
+              for w in (2, 5) for a in (0, 5, 9.5) for b in (2, 4.5) for c in (0, 6, 10)],
     "agreement": [{"good": g, "accuracy": a, "blind": b} for g in (0.3, 0.6) for a in (0.7, 0.95) for b in (0, 0.4, 1)],
     "credit": [
         dict(zip(("A", "B", "AB", "C", "AC", "BC", "ABC"), values, strict=True))
@@ -95,6 +98,18 @@ def test_pivot_explorer_charges_clarkes_payments() -> None:
         pivot = vcg([[pick["a"], 0], [pick["b"], 0], [0, pick["c"]]])
         assert state["together"] == (pivot.outcome == 0)
         assert state["payments"] == pytest.approx(pivot.payments)
+        honest = vcg([[pick["worth"], 0], [pick["b"], 0], [0, pick["c"]]])
+        gains = [pick["worth"] * (sold.outcome == 0) - sold.payments[0] for sold in (pivot, honest)]
+        assert [state["gain"], state["truth"]] == pytest.approx(gains)
+
+
+def test_pivot_explorer_shows_that_no_report_gains_more_than_the_truth() -> None:
+    for pick, state in _cases("pivot"):
+        drawn = state["drawn"]
+        (curve,) = drawn["series"]
+        assert drawn["marks"] == [[pick["worth"], "truth"]] and drawn["ruler"][0] == pick["a"]
+        assert max(gain for _, gain in curve["points"]) <= state["truth"] + 1e-9
+        assert curve["best"] == pytest.approx([pick["a"], state["gain"]])
 
 
 def test_bidding_explorer_expects_what_the_auctions_give() -> None:
@@ -137,6 +152,29 @@ def test_pipeline_explorer_finds_every_equilibrium() -> None:
             if all(earns(profile, i) >= earns(other, i) - 1e-12 for i, other in enumerate(deviations)):
                 found.add(sum(profile))
         assert set(state["equilibria"]) == found, pick
+
+
+def test_pipeline_explorer_moves_as_the_replicator_equation_says() -> None:
+    for pick, state in _cases("pipeline"):
+        lazy, share, cost = pick["lazy"], pick["share"], pick["cost"]
+
+        def fitness(shares: Any, lazy: float = lazy, share: float = share, cost: float = cost) -> Any:
+            others = (lazy + shares[..., 0] * (0.95 - lazy)) ** 2
+            return np.stack([share * 0.95 * others - cost, share * lazy * others], axis=-1)
+
+        steps = int(4 * pick["rounds"])
+        path = replicator(fitness, [pick["start"], 1 - pick["start"]], steps, 0.25)
+        assert state["now"] == pytest.approx(path[-1, 0], abs=0.01), pick
+
+
+def test_pipeline_explorer_draws_the_cost_as_a_line_that_gains_are_held_against() -> None:
+    for pick, state in _cases("pipeline"):
+        drawn, earns = state["drawn"], state["payoffs"]
+        assert drawn["level"][0] == pick["cost"] and drawn["ruler"][0] == state["now"]
+        points = dict(map(tuple, drawn["series"][0]["points"]))
+        for share, others in ((0, 0), (1, 2)):  # nobody works, everybody does
+            added = earns[others]["work"] + pick["cost"] - earns[others]["shirk"]
+            assert points[share] == pytest.approx(added)
 
 
 @pytest.mark.parametrize("kind", web.SPECS)

@@ -5,7 +5,7 @@ const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const show = (number) => (Math.abs(number) < 0.0005 ? 0 : number).toFixed(3).replace(/\.?0+$/, "").replace("-", "\u2212");
 const AGENTS = ["A", "B", "C"];
 
-function pipeline({ cost, share, lazy }) {
+function pipeline({ cost, share, lazy, start, rounds }) {
   const works = 0.95;
   const payoffs = [0, 1, 2].map((others) => {
     const rest = works ** others * lazy ** (2 - others);
@@ -14,7 +14,14 @@ function pipeline({ cost, share, lazy }) {
   const stays = (workers) =>
     (workers === 0 || payoffs[workers - 1].work >= payoffs[workers - 1].shirk) &&
     (workers === 3 || payoffs[workers].shirk >= payoffs[workers].work);
-  return { payoffs, equilibria: [0, 1, 2, 3].filter(stays) };
+  const gain = (x) => share * (works - lazy) * (lazy + x * (works - lazy)) ** 2;
+  // agents copy who is paid more: x' = x (1 - x) (gain - cost), in steps of half a round
+  const path = [start];
+  for (let t = 0; t < 2 * rounds; t += 1) {
+    const x = path.at(-1);
+    path.push(Math.min(1, Math.max(0, x + 0.5 * x * (1 - x) * (gain(x) - cost))));
+  }
+  return { payoffs, equilibria: [0, 1, 2, 3].filter(stays), gain, now: path.at(-1) };
 }
 
 function bidding({ bidders: n, value, bid }) {
@@ -25,10 +32,12 @@ function bidding({ bidders: n, value, bid }) {
 }
 
 function pivot({ a, b, c, worth }) {
-  const bids = [a, b, c];
-  const together = a + b >= c;
-  const payments = together ? [Math.max(0, c - b), Math.max(0, c - a), 0] : [0, 0, a + b];
-  return { bids, payments, together, gain: together ? worth - payments[0] : 0 };
+  const sold = (own) => {
+    const together = own + b >= c;
+    const payments = together ? [Math.max(0, c - b), Math.max(0, c - own), 0] : [0, 0, own + b];
+    return { payments, together, gain: together ? worth - payments[0] : 0 };
+  };
+  return { bids: [a, b, c], ...sold(a), truth: sold(worth).gain, at: (own) => sold(own).gain };
 }
 
 function agreement({ good, accuracy, blind }) {
@@ -79,10 +88,11 @@ const COUNT = ["nobody", "one agent", "two agents", "all three"];
 export const models = {
   pipeline: {
     compute: pipeline,
-    draw: (_, s) => ({ ...bars(["both others shirk", "one works", "both others work"], ["if I work", "if I do not"],
-      [s.payoffs.map((p) => p.work), s.payoffs.map((p) => p.shirk)], "what I earn"), range: [-0.4, 1] }),
-    say: (_, s) => `In equilibrium, ${s.equilibria.map((k) => COUNT[k]).join(" or ")} ${s.equilibria.at(-1) > 1 ? "work" : "works"}.`
-      + (s.equilibria.length > 1 ? " Which of these happens is not settled by the payments." : ""),
+    draw: ({ cost }, s) => ({ kind: "curves", x: ["share of the agents that work", 0, 1], y: ["added to an agent's pay by working", 0, 0.5],
+      ruler: [s.now, "now"], level: [cost, "cost of working"], series: [curve("what working adds", grid(0, 1, 100), s.gain, s.now)] }),
+    say: ({ cost, start, rounds }, s) => `${rounds === 0 ? "At the start" : `After ${rounds} rounds`} ${show(s.now)} of the agents work`
+      + `${rounds === 0 ? "" : `, from ${show(start)}`}. There, working adds ${show(s.gain(s.now))} and costs ${show(cost)}`
+      + `: the share that works ${s.gain(s.now) > cost ? "grows" : "falls"}. In equilibrium, ${s.equilibria.map((k) => COUNT[k]).join(" or ")} ${s.equilibria.at(-1) > 1 ? "work" : "works"}.`,
   },
   bidding: {
     compute: bidding,
@@ -94,10 +104,12 @@ export const models = {
   },
   pivot: {
     compute: pivot,
-    draw: (_, s) => ({ ...bars(AGENTS, ["bids", "pays"], [s.bids, s.payments], "bid and payment"), range: [0, 10] }),
-    say: ({ a, b, c }, s) => s.together
+    draw: ({ a, worth }, s) => ({ kind: "curves", x: ["what A reports", 0, 10], y: ["what A gains", -10, 10], ruler: [a, "report"],
+      marks: [[worth, "truth"]], series: [curve("A's gain, by its report", grid(0, 10, 200), s.at, a)] }),
+    say: ({ b, c, worth }, s) => (s.together
       ? `A and B win. Without A the others would have ${show(Math.max(b, c))}, with A they have ${show(b)}: A pays ${show(s.payments[0])}, and B pays ${show(s.payments[1])}. A gains ${show(s.gain)}.`
-      : `C wins both. Without C, A and B would have ${show(a + b)}: that is what C pays. A gains 0.`,
+      : `C wins both. Without C, A and B would have ${show(s.bids[0] + b)}: that is what C pays. A gains 0.`)
+      + ` Reporting the truth, ${show(worth)}, A would gain ${show(s.truth)}.`,
   },
   agreement: {
     compute: agreement,

@@ -64,10 +64,19 @@ function drawBars(svg, chart, { left, right, top, bottom, low, high, y }) {
 
 function drawCurves(svg, chart, { left, right, top, bottom, y }) {
   const [label, from, to] = chart.x, x = (v) => left + ((v - from) / (to - from)) * (right - left), [at, note] = chart.ruler;
+  if (chart.level) { // a horizontal line with its name
+    svg.append(tag("line", { class: "mlx-level", x1: left, x2: right, y1: y(chart.level[0]), y2: y(chart.level[0]), stroke: "var(--s1)", "stroke-width": 2, "stroke-dasharray": "7 4" }));
+    svg.append(tag("text", { x: left + 6, y: y(chart.level[0]) - 6 }, chart.level[1]));
+  }
+  for (const [place, name] of chart.marks ?? []) { // vertical lines with their names, below those of the ruler
+    svg.append(tag("line", { class: "mlx-mark", x1: x(place), x2: x(place), y1: top, y2: bottom, stroke: "var(--s2)", "stroke-width": 2, "stroke-dasharray": "2 3" }));
+    svg.append(tag("text", { x: x(place) + (place > from + 0.85 * (to - from) ? -5 : 5), y: bottom - 6, "text-anchor": place > from + 0.85 * (to - from) ? "end" : "start" }, name));
+  }
   for (const t of ticks(from, to)) svg.append(tag("text", { x: x(t), y: bottom + 16, "text-anchor": "middle" }, tidy(t)));
   svg.append(tag("text", { x: (left + right) / 2, y: bottom + 33, "text-anchor": "middle" }, label));
   svg.append(tag("line", { class: "mlx-ruler", x1: x(at), x2: x(at), y1: top, y2: bottom, stroke: "currentColor", "stroke-width": 1.5 }));
-  svg.append(tag("text", { x: x(at) + (at > 0.85 ? -5 : 5), y: top - 2, "text-anchor": at > 0.85 ? "end" : "start" }, note));
+  const late = at > from + 0.85 * (to - from); // the note stays inside the drawing
+  svg.append(tag("text", { x: x(at) + (late ? -5 : 5), y: top - 2, "text-anchor": late ? "end" : "start" }, note));
   chart.series.forEach((series, s) => {
     const inside = ([, py]) => py >= chart.y[1] && py <= chart.y[2];
     const path = series.points.map((point, i, all) => !inside(point) ? ""
@@ -111,8 +120,30 @@ function render({ model, el }) {
     controls.append(tag("label", {}, control.label, output, input));
   }
   const reset = tag("button", { type: "button", "data-lm-suppress-shortcuts": "" }, "Reset");
-  reset.addEventListener("click", () => { model.set("params", { ...start }); model.save_changes(); update(); });
-  box.append(tag("p", { style: "margin:.75em 0 0" }, reset));
+  reset.addEventListener("click", () => { stop(); model.set("params", { ...start }); model.save_changes(); update(); });
+  const buttons = tag("p", { style: "margin:.75em 0 0" });
+  let playing = null;
+  function stop() {
+    clearInterval(playing);
+    playing = null;
+    play.textContent = "Play";
+  }
+  const play = tag("button", { type: "button", "data-lm-suppress-shortcuts": "", style: "margin-right:.75em" }, "Play");
+  play.addEventListener("click", () => {
+    if (playing) return stop();
+    const control = spec.controls.find((c) => c.name === spec.play), still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const begin = model.get("params")[control.name];
+    let at = begin >= control.max ? control.min : begin;
+    playing = setInterval(() => {
+      at = still ? control.max : Math.min(control.max, at + Math.max(control.step, (control.max - control.min) / 100));
+      change(control.name, at);
+      if (at >= control.max || !box.isConnected) stop();
+    }, 60);
+    play.textContent = "Pause";
+  });
+  if (spec.play) buttons.append(play);
+  buttons.append(reset);
+  box.append(buttons);
   el.replaceChildren(box);
   let locate = () => ({});
 
@@ -142,6 +173,7 @@ function render({ model, el }) {
     const { group, value } = locate((event.clientX - frame.left) * scale, (event.clientY - frame.top) * scale);
     const name = Array.isArray(spec.drag) ? spec.drag[held ?? group] : spec.drag;
     if (Array.isArray(spec.drag)) held ??= group;
+    if (spec.play) model.set("params", { ...model.get("params"), [spec.play]: spec.controls.find((c) => c.name === spec.play).min });
     if (name) change(name, value);
   }
   let held = null;
@@ -157,7 +189,7 @@ function render({ model, el }) {
   for (const root of [document.documentElement, document.body]) themed.observe(root, { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light", "class"] });
   model.on("change:params", update);
   update();
-  return () => { resized.disconnect(); themed.disconnect(); model.off?.("change:params", update); };
+  return () => { stop(); resized.disconnect(); themed.disconnect(); model.off?.("change:params", update); };
 }
 
 /** Wake the explorers of a static page: there a plain object stands in for the kernel's model. */

@@ -8,9 +8,9 @@ Each function returns a widget; end a cell with it, and tag the cell ``nbval-ign
 
 Starting values, each with a default:
 
-- 00: `pipeline_explorer` with `cost`, `share`, `lazy`
+- 00: `pipeline_explorer` with `start`, `rounds`, `share`, `cost`, `lazy`
 - 01: `bidding_explorer` with `bidders`, `value`, `bid`
-- 02: `pivot_explorer` with `a`, `b`, `c`, `worth`
+- 02: `pivot_explorer` with `a`, `worth`, `b`, `c`
 - 03: `agreement_explorer` with `good`, `accuracy`, `blind`
 - 04: `credit_explorer` with `A`, `B`, `AB`, `C`, `AC`, `BC`, `ABC`
 - 05: `scoring_explorer` with `belief`, `report`
@@ -91,7 +91,7 @@ class Explorer(anywidget.AnyWidget):
 
 
 def pipeline_explorer(**start: float) -> Explorer:
-    """Explore when working pays in a row of three agents: `cost` of effort, `share` paid to each, success if `lazy`."""
+    """Explore when working pays a row of agents, and how selection moves the share that works, from `start` on."""
     return Explorer("pipeline", **start)
 
 
@@ -101,7 +101,7 @@ def bidding_explorer(**start: float) -> Explorer:
 
 
 def pivot_explorer(**start: float) -> Explorer:
-    """Explore Clarke's payments for two apples: bids `a` and `b` for one, `c` for both, and A's true `worth`."""
+    """Explore what A gains by each report `a`, its true `worth` marked, under Clarke's payments for two apples."""
     return Explorer("pivot", **start)
 
 
