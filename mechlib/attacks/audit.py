@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from mechlib.attacks.collusion import Gain, best_collusion
 from mechlib.attacks.profiles import Slab, Table, slabs
-from mechlib.attacks.report import Audit, Witness, plain, sentence
-from mechlib.mechanism import Array, Floats, Rule, checked, counted, function, numbers, real
+from mechlib.attacks.report import Audit, Witness, plain, sentence, together
+from mechlib.attacks.situations import (
+    Weights,
+    first_best,
+    independent,
+    jointly,
+    once_more,
+    refuse_random,
+    situation,
+    situations,
+)
+from mechlib.mechanism import Array, Floats, Rule, checked, counted, function, real
 from mechlib.settings import Actions, Joint, Lines, Listed, Priced, Setting, Values, biggest, net
-
-# For each agent: how likely a slab of the others' profiles is, (types or 1, others), given each of its own types.
-Weights = Callable[[int, Slab], Floats]
 
 
 def audit(
     rule: Rule, setting: Any, *, n: int | None = None, reports: Any = None, utility: Callable[..., Any] | None = None,
     welfare: Callable[..., Any] | None = None, feasible: Any = None, tolerance: float | None = None, cells: int = 2**20,
+    coalition: int = 1, gain: Gain = "sum",
 ) -> Audit:
     """Check on a grid whether truth is dominant, and find the most profitable lie where it is not.
 
@@ -54,6 +63,13 @@ def audit(
         that utilities are made of where an agent is honest or lies well; a fine for a report that nobody makes is none.
     cells : int
         How many numbers are held at a time.
+    coalition : int
+        Try joint lies of groups of up to so many agents too: 2 for all pairs.
+    gain : {"sum", "some", "all"}
+        When a group gains. By default, when the sum of its utilities rises: members that one owner runs share a purse,
+        and side payments among the others are seen by nobody. "some" asks that somebody gains and nobody loses (a rule
+        that no such group beats is group strategyproof, Moulin & Shenker 2001), "all" that everybody gains. The default
+        is the hardest to pass: a rule that passes it passes the other two.
 
     Returns
     -------
@@ -63,57 +79,59 @@ def audit(
     ------
     ValueError
         If a grid is empty, not finite or has more than 10^9 profiles, the tolerance is negative or NaN, or the rule
-        fails, is random or cannot be read: with the reports on which it does.
+        fails, is random or cannot be read: with the reports on which it does; or `gain` is something else.
     """
     played = _settled(setting, n, reports, utility, welfare)
-    weights = _joint_weights(played) if isinstance(played, Joint) else None
-    return _audit(rule, played, weights, welfare, feasible, tolerance, cells)
+    weights = jointly(played) if isinstance(played, Joint) else None
+    return _audit(rule, played, weights, welfare, feasible, tolerance, cells, coalition, gain)
 
 
 def audit_bayes(
     rule: Rule, setting: Any, prior: Any = None, *, n: int | None = None, reports: Any = None,
     utility: Callable[..., Any] | None = None, welfare: Callable[..., Any] | None = None, feasible: Any = None,
-    tolerance: float | None = None, cells: int = 2**20,
+    tolerance: float | None = None, cells: int = 2**20, coalition: int = 1, gain: Gain = "sum",
 ) -> Audit:
     """Check whether truth is a Bayes-Nash equilibrium: best on average if the others are truthful.
 
     `prior` (k,) says how likely each type is if the agents share a grid; (n, k), or n arrays, give each agent its own.
     Agents are independent; for types drawn together pass a `Joint` setting and no prior. Types of probability 0 are
-    checked too. Gains and participation are then expected (interim) ones. The rest is as in `audit`; a ValueError is
-    raised for a prior that does not fit or does not sum to 1.
+    checked too. Gains and participation are then expected (interim) ones. The members of a coalition know each other's
+    types. The rest is as in `audit`; a ValueError is raised for a prior that does not fit or does not sum to 1.
     """
     played = _settled(setting, n, reports, utility, welfare)
     if (prior is None) != isinstance(played, Joint):
         raise ValueError("prior says how likely each type is, for independent agents: pass one, or a Joint setting")
-    weights = _joint_weights(played) if isinstance(played, Joint) else _independent_weights(prior, played.honest)
-    return _audit(rule, played, weights, welfare, feasible, tolerance, cells)
+    weights = jointly(played) if isinstance(played, Joint) else independent(prior, played.honest)
+    return _audit(rule, played, weights, welfare, feasible, tolerance, cells, coalition, gain)
 
 
 def _audit(
     rule: Rule, setting: Setting, weights: Weights | None, welfare: Callable[..., Any] | None, feasible: Any,
-    tolerance: float | None, cells: int,
+    tolerance: float | None, cells: int, coalition: int, gain: Gain,
 ) -> Audit:
     tolerated(tolerance, 0.0)
-    function("rule", rule), counted("cells", cells)
+    function("rule", rule), counted("cells", cells), counted("coalition", coalition)
+    if gain not in get_args(Gain):
+        raise ValueError(f"gain is {gain!r:.80}: it must be one of {', '.join(get_args(Gain))}")
     table = Table(setting, setting.play(rule), cells)
     comparisons, worst, largest = 0, math.inf, _largest(setting, table, cells)
     candidates = list[_Lie]()
     for agent in range(len(setting.grids)):
-        for slab, earned in _situations(setting, table.at, weights, cells, agent):
+        for slab, (earned,) in situations(setting, table.at, weights, cells, (agent,)):
             if np.isnan(earned).any():
                 raise ValueError(f"agent {agent} has a utility of NaN: neither the rule nor the utility may give NaN")
             types = range(len(earned))
             truth = earned[types, types]  # the truth of type k is report k
             best = earned.max(axis=1)
-            gain = np.subtract(best, truth, out=np.zeros(best.shape), where=best != truth)  # infinite either way: none
-            comparisons += earned.size - gain.size
+            gains = np.subtract(best, truth, out=np.zeros(best.shape), where=best != truth)  # infinite either way: none
+            comparisons += earned.size - gains.size
             worst = min(worst, float(truth.min()))
             largest = max(largest, biggest(truth), biggest(best))
-            kind, other = divmod(_first_best(gain.ravel()), gain.shape[1])
-            if gain[kind, other] > 0:
-                report = _first_best(earned[kind, :, other])
-                place = slab if weights else _situation(slab, agent, other)
-                candidates.append(_Lie(agent, kind, report, place, float(gain[kind, other])))
+            kind, other = divmod(first_best(gains.ravel()), gains.shape[1])
+            if gains[kind, other] > 0:
+                report = first_best(earned[kind, :, other])
+                place = slab if weights else situation(slab, (agent,), other)
+                candidates.append(_Lie(agent, kind, report, place, float(gains[kind, other])))
 
     rounding = tolerated(tolerance, largest)
     lie = _most_profitable([lie for lie in candidates if lie.gain > rounding])
@@ -121,6 +139,7 @@ def _audit(
     if lie is not None:
         _play_again(lie, setting, table, weights, cells, 1e-9 * largest)
         witness = _witness(lie, setting, weights is not None)
+    colluders, tried = best_collusion(setting, table, weights, cells, coalition, gain, rounding)
     budget, mean = _budget(setting, table, weights, cells)
     lost, compared_with = _shortfall(setting, table, cells, welfare, feasible)
     first = table.at(tuple(range(1) for _ in setting.grids))
@@ -129,7 +148,7 @@ def _audit(
         kind="Bayes" if weights else "dominant",
         agents=len(setting.grids),
         profiles=math.prod(map(len, setting.grids)),
-        lies=comparisons,
+        lies=comparisons + tried,
         witness=witness,
         sentence="" if witness is None else sentence(witness, setting, first.rewards),
         tolerance=rounding,
@@ -140,6 +159,10 @@ def _audit(
         expected_revenue=mean if weights else None,
         welfare_lost=lost,
         compared_with=compared_with,
+        coalition=coalition,
+        gain=gain,
+        collusion=colluders,
+        together="" if colluders is None else together(colluders, setting, gain, first.rewards),
     )
 
 
@@ -153,60 +176,18 @@ class _Lie(NamedTuple):
     gain: float
 
 
-def _situations(
-    setting: Setting, at: Callable[[Slab], Lines | Listed], weights: Weights | None, cells: int, agent: int
-) -> Iterator[tuple[Slab, Floats]]:
-    """Yield profiles, and what each type of an agent earns by each report in each situation among them.
-
-    A situation is one profile of the others' reports; under a prior there is only one: the others are truthful.
-    """
-    counts = [
-        honest if weights and j != agent else len(grid)
-        for j, (grid, honest) in enumerate(zip(setting.grids, setting.honest, strict=True))
-    ]
-    expected = np.zeros((setting.honest[agent], len(setting.grids[agent]), 1))
-    for slab in slabs(counts, cells // setting.honest[agent], agent):
-        earned = _earned(setting, at(slab), agent, slab)
-        if weights is None:
-            yield slab, earned
-        else:
-            expected += (earned * weights(agent, slab)[:, None, :]).sum(axis=2, keepdims=True)
-    if weights is not None:
-        yield tuple(map(range, counts)), expected
-
-
-def _earned(setting: Setting, played: Lines | Listed, agent: int, slab: Slab) -> Floats:
-    """Return what each type of an agent earns by each of its reports against each profile of the others, in a slab."""
-    types = setting.grids[agent][: setting.honest[agent]]
-    by_agent = played.utility(agent, types).reshape(len(types), *map(len, slab))
-    return np.moveaxis(by_agent, agent + 1, 1).reshape(len(types), len(slab[agent]), -1)
-
-
-def _situation(slab: Slab, agent: int, other: int) -> Slab:
-    """Return the profiles of one situation of a slab: every report of the agent, one report of each of the others."""
-    place = iter(np.unravel_index(other, [len(part) for j, part in enumerate(slab) if j != agent] or [1]))
-    return tuple(part if j == agent else part[(k := int(next(place))) : k + 1] for j, part in enumerate(slab))
-
-
 def _most_profitable(lies: Sequence[_Lie]) -> _Lie | None:
     ranked = sorted(lies, key=lambda lie: (lie.agent, lie.kind))  # stable: then in the order of the profiles
-    return ranked[_first_best(np.array([lie.gain for lie in ranked]))] if ranked else None
+    return ranked[first_best(np.array([lie.gain for lie in ranked]))] if ranked else None
 
 
 def _play_again(
     lie: _Lie, setting: Setting, table: Table, weights: Weights | None, cells: int, rounding: float
 ) -> None:
-    """Play a lie and the truth once more: what is random in one place only was not seen when the rule was tried."""
-    if weights is None:
-        earned = _earned(setting, table.again(lie.slab), lie.agent, lie.slab)
-    else:
-        ((_, earned),) = _situations(setting, table.again, weights, cells, lie.agent)
+    reports = [lie.report if agent == lie.agent else part[0] for agent, part in enumerate(lie.slab)]
+    (earned,) = once_more(setting, table, weights, cells, (lie.agent,), lie.slab)
     gain = float(earned[lie.kind, lie.report, 0] - earned[lie.kind, lie.kind, 0])
-    if not math.isclose(gain, lie.gain, rel_tol=1e-9, abs_tol=rounding):
-        reports = [plain(grid[part[0]]) for grid, part in zip(setting.grids, lie.slab, strict=True)]
-        reports[lie.agent] = plain(setting.grids[lie.agent][lie.report])
-        raise ValueError(f"the rule gave two different results for the same reports, such as {reports}: it is random. "
-                         "Audit its mean over many draws, or draw from a generator with a fixed seed.")
+    refuse_random(setting, reports, lie.gain, gain, rounding)
 
 
 def _witness(lie: _Lie, setting: Setting, bayes: bool) -> Witness:
@@ -230,7 +211,7 @@ def _budget(
         if not len(played.mean):
             return None, None
         low, high = min(low, float(played.low.min())), max(high, float(played.high.max()))
-        mean += float(played.mean @ weights(-1, slab)[0]) if weights else 0.0
+        mean += float(played.mean @ weights((), slab)[0]) if weights else 0.0
     return (low, high), mean
 
 
@@ -325,43 +306,3 @@ def tolerated(tolerance: float | None, largest: float) -> float:
     if tolerance is None:
         return 1e-9 * largest
     return real("tolerance", tolerance, "[0, inf]")
-
-
-def _independent_weights(prior: Any, honest: tuple[int, ...]) -> Weights:
-    if isinstance(prior, str | bytes) or not isinstance(prior, Sequence | np.ndarray) or not len(prior):
-        raise ValueError(f"prior is {prior!r:.80}: it must hold how likely each type is, (k,), or a row an agent")
-    alike = np.ndim(prior[0]) == 0
-    rows = [numbers("prior", prior)] * len(honest) if alike else [numbers("prior", row) for row in prior]
-    fits = [row.shape for row in rows] == [(count,) for count in honest]
-    if not fits or any(not (row >= 0).all() or not abs(row.sum() - 1) <= 1e-9 for row in rows):
-        raise ValueError(f"prior must hold a row an agent, of {[*honest]} probabilities, none negative, that sum to 1; "
-                         f"it has rows of {[row.size for row in rows]} that sum to "
-                         f"{[row.sum().round(6) for row in rows]}")
-
-    def weights(agent: int, slab: Slab) -> Floats:
-        parts = [row[part.start : part.stop] for row, part in zip(rows, slab, strict=True)]
-        others = [part for j, part in enumerate(parts) if j != agent]
-        return functools.reduce(np.multiply.outer, others, np.ones(())).reshape(1, -1)
-
-    return weights
-
-
-def _joint_weights(setting: Joint) -> Weights:
-    likelihood = setting.likelihood()
-
-    def weights(agent: int, slab: Slab) -> Floats:
-        if agent < 0:
-            return likelihood[np.ix_(*slab)].reshape(1, -1)
-        own = range(setting.honest[agent])
-        by_type = np.moveaxis(likelihood, agent, 0)
-        among = by_type[np.ix_(own, *(part for j, part in enumerate(slab) if j != agent))].reshape(len(own), -1)
-        total = by_type.reshape(len(own), -1).sum(axis=1, keepdims=True)
-        return np.asarray(np.divide(among, total, out=np.zeros(among.shape), where=total > 0))
-
-    return weights
-
-
-def _first_best(gains: Floats) -> int:
-    # the first index of the highest entry, up to rounding: equal gains may differ in the last bit
-    top = gains.max()
-    return int((gains >= (top - 1e-12 * abs(top) if np.isfinite(top) else top)).argmax())

@@ -18,13 +18,13 @@ Slab = tuple[range, ...]  # for each agent, which of its reports
 _CHUNK = 64  # profiles in one step of the progress bar: few, since a rule may take a second for each
 
 
-def slabs(counts: list[int], cells: int, whole: int = 0) -> Iterator[Slab]:
-    """Cut the first `counts` reports of each agent into slabs of `cells`, in order; agent `whole` is never cut."""
-    room, pieces = cells // counts[whole], list[list[range]]()
+def slabs(counts: list[int], cells: int, whole: tuple[int, ...] = (0,)) -> Iterator[Slab]:
+    """Cut the first `counts` reports of each agent into slabs of `cells`, in order; agents in `whole` are never cut."""
+    room, pieces = cells // math.prod(counts[i] for i in whole), list[list[range]]()
     for i, count in reversed([*enumerate(counts)]):
-        step = count if i == whole else max(1, min(count, room))
+        step = count if i in whole else max(1, min(count, room))
         pieces.insert(0, [range(count)[k : k + step] for k in range(0, count, step)])
-        room = room if i == whole else room // count
+        room = room if i in whole else room // count
     return itertools.product(*pieces)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +21,16 @@ class Witness(NamedTuple):
     agent: int
     types: tuple[Any, ...]
     lie: Any
+    gain: float
+
+
+class Collusion(NamedTuple):
+    """The most profitable joint lie: `types` holds the agents' true ones, and the others' reports (Bayes: None)."""
+
+    agents: tuple[int, ...]
+    types: tuple[Any, ...]
+    lies: tuple[Any, ...]
+    gains: tuple[float, ...]
     gain: float
 
 
@@ -44,6 +55,10 @@ class Audit:
     compared_with: str = "not asked of a sample"  #: which alternatives those are
     mean_regret: float | None = None  #: sampled: the mean over profiles of the best gain that was found there
     standard_error: float | None = None  #: sampled: the standard error of that mean
+    coalition: int = 1  #: how many agents may lie together
+    gain: Literal["sum", "some", "all"] = "sum"  #: when they gain: in sum, some and none loses, or all of them
+    collusion: Collusion | None = None  #: the most profitable joint lie of two agents or more
+    together: str = ""  #: the same in words, or nothing
 
     @property
     def regret(self) -> float:
@@ -59,6 +74,11 @@ class Audit:
     def is_bic(self) -> bool | None:
         """Whether truth is a Bayes-Nash equilibrium; None where the audit cannot tell."""
         return self.witness is None if self.kind == "Bayes" else self.is_dsic or None
+
+    @property
+    def is_collusion_proof(self) -> bool | None:
+        """Whether neither an agent nor a group of up to `coalition` of them gains by lying; None if not asked."""
+        return None if self.coalition == 1 else self.witness is None and self.collusion is None
 
     @property
     def is_ir(self) -> bool:
@@ -84,6 +104,11 @@ class Audit:
              f"the worst off {'expects' if self.kind == 'Bayes' else 'ends with'} {worst}"),
             ("efficient", WORDS[self.is_efficient], lost + self.compared_with),
         ]
+        if self.coalition > 1:
+            who = "no pair gains" if self.coalition == 2 else f"no group up to {self.coalition} gains"
+            honest = {"sum": "raises the sum of utilities", "some": "helps some and harms none",
+                      "all": "helps everybody in it"}[self.gain]
+            found.insert(1, (who, WORDS[self.collusion is None], self.together or f"no joint lie {honest}"))
         if self.mean_regret is not None:
             found.insert(1, ("mean gain", "", f"{show(self.mean_regret)}, standard error {show(self.standard_error)}"))
         if self.budget is not None:
@@ -125,6 +150,35 @@ def sentence(witness: Witness, setting: Setting, sells: bool = False) -> str:
         average = " on average" if bayes else ""
         when = " when the others are truthful" if bayes else f" {setting.when(others)}"
     return f"agent {agent}, {who}, gains {show(gain)}{average} by {setting.by(agent, lie)}{when}"
+
+
+def together(found: Collusion, setting: Setting, gain: str, sells: bool = False) -> str:
+    """Say a joint lie in the words of its setting; `sells` says that a type is a cost."""
+    agents, types, lies, _, amount = found
+    bayes = any(kind is None for kind in types)
+    costs = sells and isinstance(setting, Values) and not isinstance(setting, Joint)
+    are = [f"with cost {show(types[i])}" if costs else setting.of(i, types[i]) for i in agents]
+    do = [setting.by(i, lie) for i, lie in zip(agents, lies, strict=True)]
+    others = [(j, other) for j, other in enumerate(types) if j not in agents]
+    how = {"sum": f"gain {show(amount)} together", "all": f"gain {show(amount)} or more each",
+           "some": f"gain {show(amount)} together and none of them loses"}[gain]
+    average, when = "", ""
+    if others:
+        average = " on average" if bayes else ""
+        when = " when the others are truthful" if bayes else f" {setting.when(others)}"
+    return f"agents {_listed(map(str, agents))}, {_shared(are)}, {how}{average} by {_shared(do)}{when}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}"
+
+
+def _shared(words: Sequence[str]) -> str:
+    """Return what the members of a group have in common, once, or what is true of each of them."""
+    if len(set(words)) == 1:
+        return f"{'both' if len(words) == 2 else 'all'} {words[0]}"
+    return _listed(words)
 
 
 def plain(value: Any) -> Any:
