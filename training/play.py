@@ -16,6 +16,7 @@ import time
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 from record import ROSTER, cases
 from tqdm import tqdm
@@ -35,15 +36,21 @@ def post(path: str, body: object) -> None:
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).read()
 
 
-async def play(what: str, names: list[str], tasks: int, first: int = 0) -> None:
-    """Ask the model as it is, then each adapter, prompt by prompt."""
+def adapted(names: list[str]) -> Roster:
+    """Return the roster of the documents with the adapters in it, each by its hash."""
     roster = Roster.load(ROSTER)
     results = [json.loads(Path(f"training/results/{name}.json").read_text()) for name in names]
     adapters = {name: {"file": result["adapter"], "sha256": result["sha256"]}
                 for name, result in zip(names, results, strict=True)}
     models = {f"{MODEL}+{name}": Model(f"{MODEL}+{name}", MODEL, PORT, adapter=name) for name in names}
     base = replace(roster.models[MODEL], port=PORT)
-    roster = replace(roster, models={**roster.models, **models, MODEL: base}, adapters=adapters)
+    return replace(roster, models={**roster.models, **models, MODEL: base}, adapters=adapters)
+
+
+async def play(what: str, names: list[str], tasks: int, first: int = 0) -> None:
+    """Ask the model as it is, then each adapter, prompt by prompt."""
+    roster = adapted(names)
+    models = [f"{MODEL}+{name}" for name in names]
     plain, trained = client(f"documents_{what}", "record", roster), client("documents_trained", "record", roster)
     agent = roster.agents[0]
     prompts = ([task.prompt for task in load_tasks()] if what == "trivia" else
@@ -55,6 +62,28 @@ async def play(what: str, names: list[str], tasks: int, first: int = 0) -> None:
             request = statement(agent, model, prompt, reply.content[0].text)
             post("/lora-adapters", [{"id": i, "scale": float(i == number)} for i in range(len(models))])
             await trained.messages.create(**request)
+
+
+async def again(names: list[str], replies: int, seed: int = 0) -> dict[str, dict[str, int]]:
+    """Ask some recorded replies of each adapter again, and count in how many the text is the same.
+
+    Which ones is drawn anew for each adapter. Nothing is recorded. The result goes into training/again.json as well.
+    """
+    roster = adapted(names)
+    tape, live = client("documents_trained", "replay", roster), client("documents_trained", "live", roster)
+    plain, agent = client("documents_test", "replay", roster), roster.agents[0]
+    prompts = [prompt for case in cases("test") for prompt in case.prompts]
+    found = {}
+    for number, name in enumerate(names):
+        post("/lora-adapters", [{"id": i, "scale": float(i == number)} for i in range(len(names))])
+        same = 0
+        for prompt in tqdm(Random(f"{seed}, {name}").sample(prompts, replies), desc=name, mininterval=20):
+            request = statement(agent, f"{MODEL}+{name}", prompt, (await agent.ask(plain, prompt)).content[0].text)
+            kept, asked = await tape.messages.create(**request), await live.messages.create(**request)
+            same += kept.content[0].text == asked.content[0].text
+        found[name] = {"asked": replies, "same": same}
+    Path("training/again.json").write_text(json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def serve(file: str, *adapters: str) -> None:
@@ -96,9 +125,10 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         serve(*sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["test", "field", "trivia"])
+    parser.add_argument("what", choices=["test", "field", "trivia", "again"])
     parser.add_argument("adapters", nargs="*", help="such as quadratic-0; by default all that were trained")
     parser.add_argument("--tasks", type=int, default=200)
+    parser.add_argument("--replies", type=int, default=30, help="how many of each adapter are asked again")
     parser.add_argument("--first", type=int, default=0, help="the task to begin with")
     given = parser.parse_args()
     names = given.adapters or sorted(path.stem for path in Path("training/results").glob("*.json"))
@@ -107,6 +137,9 @@ if __name__ == "__main__":
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait(server)
-        asyncio.run(play(given.what, names, given.tasks, given.first))
+        if given.what == "again":
+            print(asyncio.run(again(names, given.replies)))
+        else:
+            asyncio.run(play(given.what, names, given.tasks, given.first))
     finally:
         server.terminate()
