@@ -15,7 +15,9 @@ PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 BIBLIOGRAPHY = (NOTEBOOKS.parent / "book" / "references.bib").read_text()
 GLOSSARY = (NOTEBOOKS.parent / "book" / "glossary.md").read_text()
 
+CHAPTERS = [path for path in PATHS if path.name[0].isdigit()]  # the others are pages of the appendix
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 
 def cells(path: Path, kind: str) -> list[dict[str, Any]]:
@@ -65,7 +67,7 @@ def test_it_runs_in_a_browser_too(path: Path) -> None:
     assert not re.search(absent_there, source, re.M)
 
 
-@each
+@chapter
 def test_it_has_exercises_and_each_its_solution(path: Path) -> None:
     text = prose(path)
     exercises = re.findall(r"^:{3,}\{exercise\}", text, re.M)
@@ -112,13 +114,14 @@ def test_its_pictures_are_described(path: Path) -> None:
 
 @each
 def test_captions_are_numbered_in_order(path: Path) -> None:
-    """Every picture of a chapter that has captions is followed by one: "Figure 2.3. What it finds."."""
+    """Every picture of a page that has captions is followed by one: "Figure 2.3. ..."; "Figure A2.1. ..." elsewhere."""
+    number = str(int(path.name[:2])) if path in CHAPTERS else f"A{int(path.name.split('_')[1])}"
     outputs = [output for cell in cells(path, "code") for output in cell["outputs"]]
     texts = ["".join(output.get("data", {}).get("text/plain", "")) for output in outputs]
     pictures = [place for place, output in enumerate(outputs) if "image/png" in output.get("data", {})]
-    captions = [text for text in texts if re.match(r"Figure \d", text)]
+    captions = [text for text in texts if re.match(r"Figure A?\d", text)]
     for place, text in enumerate(captions, start=1):
-        assert text.startswith(f"Figure {int(path.name[:2])}.{place}. "), text
+        assert text.startswith(f"Figure {number}.{place}. "), text
     if captions:
         assert [texts[place + 1] for place in pictures] == captions, "a picture without its caption under it"
 
