@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mechlib.agents.tasks import parse_score as parse_score
     from mechlib.attacks.audit import audit as audit
     from mechlib.attacks.audit import audit_bayes as audit_bayes
+    from mechlib.attacks.false_names import false_names as false_names
     from mechlib.attacks.learn import learn as learn
     from mechlib.attacks.learners import Exp3 as Exp3
     from mechlib.attacks.learners import Hedge as Hedge
@@ -59,10 +60,17 @@ if TYPE_CHECKING:
     from mechlib.rules.choice import score_auction as score_auction
     from mechlib.rules.choice import scored as scored
     from mechlib.rules.choice import softened as softened
+    from mechlib.rules.contracts import best_contract as best_contract
+    from mechlib.rules.contracts import best_linear as best_linear
+    from mechlib.rules.contracts import cheapest_contract as cheapest_contract
+    from mechlib.rules.contracts import cheapest_score as cheapest_score
     from mechlib.rules.credit import difference_rewards as difference_rewards
     from mechlib.rules.credit import shapley as shapley
     from mechlib.rules.credit import shapley_sampled as shapley_sampled
+    from mechlib.rules.design import design as design
+    from mechlib.rules.design import virtual_values as virtual_values
     from mechlib.rules.greedy import greedy_bundles as greedy_bundles
+    from mechlib.rules.items import item_prices as item_prices
     from mechlib.rules.paths import vcg_path as vcg_path
     from mechlib.rules.peer import bayesian_truth_serum as bayesian_truth_serum
     from mechlib.rules.peer import correlated_agreement as correlated_agreement
@@ -70,6 +78,9 @@ if TYPE_CHECKING:
     from mechlib.rules.peer import output_agreement as output_agreement
     from mechlib.rules.peer import peer_truth_serum as peer_truth_serum
     from mechlib.rules.peer import select_impartially as select_impartially
+    from mechlib.rules.pooling import linear_pool as linear_pool
+    from mechlib.rules.pooling import log_pool as log_pool
+    from mechlib.rules.pooling import market as market
     from mechlib.rules.revelation import direct as direct
     from mechlib.rules.revelation import first_price_equilibrium as first_price_equilibrium
     from mechlib.rules.scoring import absolute as absolute
@@ -110,7 +121,12 @@ _NAMES = {
     "select_impartially",
     "rules.choice": "best_mark highest impartial score_auction scored softened",
     "rules.credit": "difference_rewards shapley shapley_sampled",
+    "rules.items": "item_prices",
+    "rules.pooling": "linear_pool log_pool market",
+    "rules.contracts": "best_contract best_linear cheapest_contract cheapest_score",
+    "rules.design": "design virtual_values",
     "attacks.audit": "audit audit_bayes",
+    "attacks.false_names": "false_names",
     "attacks.sampled": "audit_sampled",
     "attacks.learn": "learn",
     "attacks.replay": "Recorded replay",

@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "mechlib").rglob("*.py"))
 BELOW = {
     "mechanism": set[str](),
     "settings": {"mechanism"},
-    "rules": {"mechanism"},
+    "rules": {"mechanism", "settings"},  # a rule can be designed for a setting
     "attacks": {"mechanism", "settings", "rules"},
     "agents": set[str](),
     "desk": {"mechanism", "settings", "rules", "agents"},
