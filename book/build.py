@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from diagrams import diagram
+from edition import edition
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
@@ -28,22 +30,22 @@ SOURCE = BUILD / "src"
 SITE = BUILD / "html"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIVE = "lite/notebooks/index.html?path="
-REPOSITORY = os.environ.get("GITHUB_REPOSITORY")  # set where the book is published from
 
 
 def links(name: str) -> str:
     """Return the row of links under a chapter's title."""
     row = [f'<a href="{LIVE}{name}">Run this page live</a>']
     row += [f'<a href="_sources/{name}" download>Download the notebook</a>']
-    if REPOSITORY:
-        colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}"
-        binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=notebooks/{name}"
+    if github := edition().github:
+        colab = f"https://colab.research.google.com/github/{github}/blob/main/notebooks/{name}"
+        binder = f"https://mybinder.org/v2/gh/{github}/main?labpath=notebooks/{name}"
         row += [f'<a href="{colab}">Colab</a>', f'<a href="{binder}">Binder</a>']
     return '<p class="page-links">' + " ".join(row) + "</p>"
 
 
 def for_the_page(cell: dict[str, Any], name: str) -> None:
-    """Give pictures their descriptions, and say where an explorer that needs Python can be moved."""
+    """Give pictures their descriptions, leave out what only a kernel can mean, say where an explorer can be moved."""
+    cell["outputs"] = [output for output in cell["outputs"] if "Not attempted yet." not in str(output.get("text", ""))]
     for output in cell.get("outputs", []):
         for described in output.get("metadata", {}).values():
             if isinstance(described, dict) and "alt" in described:
@@ -68,7 +70,8 @@ def stage_notebook(path: Path) -> None:
         if cell["cell_type"] == "code":
             for_the_page(cell, path.name)
         else:
-            cell["source"] = name_theorems("".join(cell["source"]), path.stem, count)
+            text = re.sub(r"```mermaid\n(.*?)```", lambda found: diagram(found[1]), "".join(cell["source"]), flags=re.S)
+            cell["source"] = name_theorems(text, path.stem, count)
     row = {"cell_type": "markdown", "id": "page-links", "metadata": {}, "source": links(path.name)}
     title, newline, rest = "".join(notebook["cells"][0]["source"]).partition("\n")
     notebook["cells"][0]["source"] = title
@@ -123,6 +126,7 @@ def main() -> None:
     shutil.rmtree(SITE, ignore_errors=True)
     options = ["--path-output", str(BUILD.parent), "-W", "-n", "--keep-going", "--all", "--quiet"]
     run("-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE), *options)
+    run("book/finish.py")
     if not draft:
         run("book/lite/build.py")
     run("book/bom.py", str(SITE / "bom.cdx.json"))

@@ -45,9 +45,9 @@ def article(name: str) -> str:
 
 
 def join(names: list[str]) -> str:
-    """Return the page of all articles, in the style and with the scripts of the first page that has a diagram."""
+    """Return the page of all articles, in the style of the first page that has a formula."""
     texts = {name: (SITE / f"{name}.html").read_text() for name in names}
-    model = next((text for text in texts.values() if 'class="mermaid' in text), texts[names[0]])
+    model = next((text for text in texts.values() if "formulas.css" in text), texts[names[0]])
     head = model[: model.index("<body")]
     style = "<style>.printed-page { break-before: page } .bd-article { max-width: none }</style>"
     body = "".join(article(name) for name in names)

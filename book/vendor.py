@@ -1,4 +1,4 @@
-"""Lay the browser libraries that the book serves itself under ``book/assets/vendor``.
+"""Install the npm packages that build the book, and lay the explorers under ``book/assets/vendor``.
 
 Usage: ``python book/vendor.py``. The versions are those of ``package-lock.json``; ``npm ci`` checks what it unpacks
 against the hashes there. Nothing is fetched when the unpacked packages already match the lock.
@@ -16,11 +16,7 @@ MODULES = BOOK / "node_modules"
 VENDOR = BOOK / "assets" / "vendor"
 EXPLORERS = [BOOK.parent / "mechlib" / "course" / name for name in ("explore_models.js", "explore_view.js")]
 
-FILES = {
-    "mathjax": ["es5/tex-svg-full.js"],
-    "mermaid": ["dist/mermaid.esm.min.mjs", "dist/chunks/mermaid.esm.min/**/*.mjs"],
-}
-# as soon as the page is parsed, before the scripts that are deferred: formulas take longer than explorers
+# as soon as the page is parsed, before the scripts that are deferred
 WAKE = """
 if (document.readyState === "loading") document.addEventListener("readystatechange", () => wake(), { once: true });
 else wake();
@@ -44,22 +40,12 @@ def install() -> None:
 
 
 def main() -> None:
-    """Install the npm packages, copy the files that pages load, and join our own explorers to one script."""
+    """Install the npm packages, and join the explorers to one script."""
     install()
     shutil.rmtree(VENDOR, ignore_errors=True)
-    for package, patterns in FILES.items():
-        for pattern in patterns:
-            found = sorted((MODULES / package).glob(pattern))
-            if not found:
-                raise FileNotFoundError(f"{package} has no {pattern}: this version of it lays its files elsewhere")
-            for source in found:
-                target = VENDOR / package / source.relative_to(MODULES / package / Path(pattern).parts[0])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+    VENDOR.mkdir(parents=True)
     script = "".join(path.read_text(encoding="utf-8") for path in EXPLORERS) + WAKE
     (VENDOR / "explorers.js").write_text(script, encoding="utf-8")
-    size = sum(path.stat().st_size for path in VENDOR.rglob("*") if path.is_file())
-    print(f"book/assets/vendor: {size / 1e6:.1f} MB of browser libraries, versions as in book/package-lock.json")
 
 
 if __name__ == "__main__":

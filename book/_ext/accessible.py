@@ -7,14 +7,11 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-DIAGRAM = '<div class="diagram" tabindex="0" role="group" aria-label="Diagram">'
 MENDS = [
     # a name that leaves out the visible words cannot be spoken to a computer
     (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
     (r'(<i class="theme-switch [^>]*?) title="[^"]*"', r'\1 aria-hidden="true"'),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
-    # a wide diagram scrolls on a phone, and so must be in reach of the keyboard
-    (r'(<pre\s+class="mermaid">.*?</pre>)', rf"{DIAGRAM}\1</div>"),
     # the entries have roles of their own, so that no list can hold them
     (r'<div role="list" class="citation-list">', r'<div class="citation-list">'),
 ]
