@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from diagrams import diagram
 from edition import edition
+from landing import fill
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
@@ -89,6 +90,8 @@ def stage(draft: bool) -> None:
             shutil.copytree(path, SOURCE / path.name)
         elif path.suffix in {".md", ".bib", ".yml"}:
             shutil.copyfile(path, SOURCE / path.name)
+    front = SOURCE / "index.md"
+    front.write_text(fill(front.read_text(encoding="utf-8")), encoding="utf-8")
     for page in (BOOK / "howto").glob("*.md"):  # beside the others, so that one page links to another by its name
         shutil.copyfile(page, SOURCE / page.name)
     shutil.copyfile(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")

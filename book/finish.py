@@ -119,6 +119,8 @@ def introduce(name: str, text: str, site: Site) -> str:
     else:
         lines.append(f'<link rel="canonical" href="{html.escape(address)}" />')
     text = re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, count=1, flags=re.S)
+    if name == "index":
+        lines.append('<script type="module" src="_static/landing.js"></script>')
     return text.replace("</head>", "    " + "\n    ".join(lines) + "\n  </head>", 1)
 
 
