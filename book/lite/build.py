@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mechlib import HOMES
+from notebooks import live, recordings
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -105,25 +106,48 @@ def lock_entry(wheel: Path) -> dict[str, Any]:
 
 
 def build_mechlib(folder: Path) -> None:
-    """Build mechlib's own wheel, less its notebooks, which are pages here, and the recordings that none replays.
+    """Build mechlib's own wheel, less its notebooks, which are pages here, and a wheel of its own for each recording.
 
-    What notebooks read is inside the wheel. The drive of the live pages cannot serve it: it takes every name with
+    What notebooks read is inside the wheels. The drive of the live pages cannot serve it: it takes every name with
     "json" in it for one JSON document.
     """
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-        built, unused = next(Path(scratch).glob("mechlib-*.whl")), unreplayed()
+        built = next(Path(scratch).glob("mechlib-*.whl"))
+        replayed = {name for each in needs().values() for name in each}
         with zipfile.ZipFile(built) as whole, zipfile.ZipFile(folder / built.name, "w", zipfile.ZIP_DEFLATED) as wheel:
             for entry in whole.infolist():
-                if Path(entry.filename).name not in unused and not entry.filename.endswith(".ipynb"):
+                name = Path(entry.filename)
+                if name.parent.name == "recordings" and name.suffix == ".jsonl":
+                    if package(name.stem) in replayed:
+                        build_recording(folder, name.stem, entry, whole.read(entry))
+                elif name.suffix != ".ipynb":
                     wheel.writestr(entry, whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
-def unreplayed() -> set[str]:
-    """Return the names of the recordings that no notebook replays: those of the training alone."""
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb"))
-    return {path.name for path in (ROOT / "recordings").glob("*.jsonl") if f'client(\\"{path.stem}\\"' not in text}
+def package(stem: str) -> str:
+    """Return the name of the wheel that carries one recording."""
+    return f"mechlib-recording-{canonical(stem)}"
+
+
+def build_recording(folder: Path, stem: str, entry: zipfile.ZipInfo, data: bytes) -> None:
+    """Write the wheel of one recording."""
+    name = package(stem).replace("-", "_")
+    told = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {package(stem)}\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: mechlib\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr(entry, data, zipfile.ZIP_DEFLATED)
+        for file, text in told.items():
+            wheel.writestr(zipfile.ZipInfo(f"{name}-1.0.dist-info/{file}", entry.date_time), text)
+
+
+def needs() -> dict[str, list[str]]:
+    """Return, for each notebook, the wheels of the recordings that it replays."""
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return {path.name: [package(stem) for stem in recordings(path)] for path in notebooks}
 
 
 def users_of(package: str) -> list[str]:
@@ -185,6 +209,8 @@ def lay_python(folder: Path) -> None:
             packages[entry["name"]] = entry
     compile_all(folder)
     build_mechlib(folder)
+    for wheel in folder.glob("mechlib_recording_*.whl"):
+        packages[lock_entry(wheel)["name"]] = lock_entry(wheel)
     packages["mechlib"] = lock_entry(next(folder.glob("mechlib-*.whl"))) | {"depends": LOADED}
     packages["scipy"]["imports"] += users_of("scipy")  # 16 MB that most chapters do without
     for package in packages.values():
@@ -200,23 +226,8 @@ def lay_notebooks(folder: Path) -> None:
     """Copy the notebooks, made ready for the live pages."""
     folder.mkdir()
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        notebook = live(json.loads(path.read_text(encoding="utf-8")))
+        notebook = live(path, {*users_of("scipy")}, HOMES)
         (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def live(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Name the browser's kernel, so that nobody is asked, and drop what only the book or a kernel can resolve."""
-    notebook["metadata"]["kernelspec"] = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
-    for cell in notebook["cells"]:
-        text = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            cell["source"] = re.sub(r"\{(?:term|cite(?::\w+)?)\}`([^`<]*?)(?: *<[^`>]*>)?`", r"\1", text)
-        elif "from mechlib import" in text and {HOMES.get(name[8:]) for name in imported(text)} & {*users_of("scipy")}:
-            # the kernel loads what a cell imports by name, and cannot see through the names of `mechlib` itself
-            cell["source"] = text if "scipy" in text else f"import scipy\n{text}"
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    return notebook
 
 
 def settings() -> dict[str, Any]:
@@ -226,7 +237,7 @@ def settings() -> dict[str, Any]:
         "disablePyPIFallback": True,
         "loadPyodideOptions": {
             "lockFileURL": "./static/pyodide/pyodide-lock.json",
-            "packages": STARTED,
+            "packages": [*STARTED, *sorted({name for each in needs().values() for name in each})],
         },
     }
     config = {
@@ -236,6 +247,24 @@ def settings() -> dict[str, Any]:
         "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel},
     }
     return {"jupyter-lite-schema-version": 0, "jupyter-config-data": config}
+
+
+def dress(output: Path) -> None:
+    """Give the page of notebooks its bar, and let it ask for what its chapter needs."""
+    page = output / "notebooks" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    asked = json.dumps(needs())
+    text, patched = re.subn(
+        r"(await import\(\s*'\.\./config-utils\.js[^']*'\s*\);)",
+        lambda found: f"{found[1]}\n        (await import('../live.js')).configure({asked});",
+        text,
+    )
+    text, dressed = re.subn(r"(<body[^>]*>)", lambda f: f[1] + (HERE / "live.html").read_text("utf-8"), text, count=1)
+    if (patched, dressed) != (1, 1):
+        raise ValueError("JupyterLite's page of notebooks has another form: see notebooks/index.html")
+    text = text.replace("<html", '<html lang="en"', 1).replace("Jupyter Notebook - Notebooks", "Live chapter")
+    page.write_text(text, encoding="utf-8")
+    shutil.copyfile(HERE / "live.js", output / "live.js")
 
 
 def main() -> None:
@@ -256,6 +285,7 @@ def main() -> None:
             raise SystemExit(f"jupyter lite build failed:\n{result.stdout}\n{result.stderr}")
     for path in output.rglob("*.map"):
         path.unlink()
+    dress(output)
     listing = output / "api" / "contents" / "all.json"
     contents = json.loads(listing.read_text())
     contents["content"].sort(key=lambda entry: str(entry["name"]))  # else in the order of the disk

@@ -1,0 +1,60 @@
+// What the live pages have beside JupyterLite: a bar with the way back and a button that runs the chapter, links into the
+// book, the book's colours, and for each chapter only the recordings that it replays.
+const KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel", BOOK = "https://book.invalid/";
+const path = new URLSearchParams(location.search).get("path") ?? "", chapter = path.split("/").pop();
+const up = new URL("../../", location.href);
+
+/** Change the configuration that JupyterLite is about to read. */
+export function configure(needs) {
+  const script = document.getElementById("jupyter-config-data"), config = JSON.parse(script.textContent);
+  const options = config.litePluginSettings[KERNEL].loadPyodideOptions;
+  const unneeded = new Set(Object.values(needs).flat());
+  for (const name of needs[chapter] ?? unneeded) unneeded.delete(name);
+  options.packages = options.packages.filter((name) => !unneeded.has(name));
+  const mode = localStorage.getItem("mode") ?? "auto", dark = mode === "dark" || (mode === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  config.settingsOverrides = { ...config.settingsOverrides, "@jupyterlab/apputils-extension:themes": {
+    theme: dark ? "JupyterLab Dark" : "JupyterLab Light", "adaptive-theme": mode === "auto" } };
+  script.textContent = JSON.stringify(config);
+  document.documentElement.classList.toggle("course-dark", dark);
+}
+
+/** Lead links of the book to the book, whenever a cell is rendered. */
+function lead(root) {
+  for (const link of root.querySelectorAll?.(`a[href^="${BOOK}"]`) ?? []) {
+    link.href = new URL(link.getAttribute("href").slice(BOOK.length), up);
+    link.target = "_blank";
+    link.rel = "noopener";
+  }
+}
+
+function bar() {
+  const back = document.querySelector("#course-bar a"), run = document.querySelector("#course-bar button");
+  const said = document.querySelector("#course-bar [role=status]");
+  back.href = chapter ? new URL(chapter.replace(/\.ipynb$/, ".html"), up) : up;
+  const say = (text) => { said.textContent = text; };
+  say("Python is starting");
+  const panel = () => window.jupyterapp?.shell.currentWidget;
+  const wait = setInterval(async () => {
+    if (!panel()?.context?.isReady) return;
+    clearInterval(wait);
+    await panel().sessionContext.ready;
+    await panel().sessionContext.session?.kernel?.info;
+    run.disabled = false;
+    say("Ready. Run a cell with Shift and Enter");
+  }, 250);
+  run.addEventListener("click", async () => {
+    run.disabled = true;
+    say("Running all cells");
+    const since = performance.now();
+    const done = await window.jupyterapp.commands.execute("notebook:run-all-cells");
+    say(done === false ? "Stopped at an error: see the cell" : `All cells have run, in ${Math.round((performance.now() - since) / 1000)} seconds`);
+    run.disabled = false;
+  });
+}
+
+new MutationObserver((changes) => {
+  for (const { addedNodes, target } of changes) {
+    if (addedNodes.length) lead(target);
+  }
+}).observe(document.documentElement, { childList: true, subtree: true });
+bar();
