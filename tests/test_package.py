@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from messages_api import serving
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from sdk_uses import USES
 
 import mechlib
 
@@ -79,35 +85,37 @@ print(find("benchmarks/results.json").parent.parent.name, find("data/handbook.js
 check("02-a", None)
 """
 
-COORDINATOR = '''
-import asyncio, json
+SDK_USES = (Path(__file__).parent / "sdk_uses.py").read_text(encoding="utf-8")
 
-import anthropic, httpx2
+TEAM = '''
+import asyncio, sys
 
-from mechlib import Agent, Award, Coordinator, load_tasks, quadratic
+from mechlib import Agent, Award, Coordinator, EndpointAgent, FunctionAgent, PersonaAgent, client, load_tasks, quadratic
 from mechlib.rules.choice import highest
 
-
-def model(request):
-    """A function that answers in place of a model."""
-    sure = {"ada": 0.9, "bob": 0.3}[json.loads(request.content)["model"]]
-    text = f"ANSWER: A\\nCONFIDENCE: {sure}"
-    return httpx2.Response(200, json={
-        "id": "m", "type": "message", "role": "assistant", "model": "function", "stop_reason": "end_turn",
-        "stop_sequence": None, "content": [{"type": "text", "text": text}],
-        "usage": {"input_tokens": 1, "output_tokens": 1}})
+messages, chat = sys.argv[1:]
 
 
 def rule(reports, found):
     return Award(highest(reports), quadratic(reports, found))
 
 
-http = anthropic.DefaultAsyncHttpxClient(transport=httpx2.MockTransport(model))
-desk = Coordinator([Agent("ada", "ada"), Agent("bob", "bob")], rule, budget=100,
-                   client=anthropic.AsyncAnthropic(api_key="none", http_client=http))
-task = next(task for task in load_tasks() if task.key == "A")
-done = asyncio.run(desk.run(task))
-print(done.answer, done.reports.tolist(), done.payments.tolist())
+async def ada(task):
+    return "A", 0.9, 12
+
+
+async def play(mode, **where):
+    persona = PersonaAgent(Agent("cleo", "claude-opus-5", system="You reply in two lines."),
+                           client("team", mode, api_key="none", **where))
+    team = [FunctionAgent("ada", ada), EndpointAgent("bob", chat, "small"), persona]
+    task = next(task for task in load_tasks() if task.key == "A")
+    done = await Coordinator(team, rule, budget=3000).run(task)
+    parts = [f"{s.agent} {s.answer} {s.confidence:.1f} {s.status}" for s in done.submissions]
+    return "; ".join([*parts, f"paid {bool(done.payments.any())}"])
+
+
+print(asyncio.run(play("record", base_url=messages)))
+print(asyncio.run(play("replay")))
 '''
 
 TAPES = '''
@@ -228,6 +236,35 @@ def requirements() -> list[str]:
     return lines
 
 
+class Chat(BaseHTTPRequestHandler):
+    """A server of chat completions that gives everybody the same answer."""
+
+    def do_POST(self) -> None:
+        """Answer a call."""
+        self.rfile.read(int(self.headers["content-length"]))
+        said = {"role": "assistant", "content": "ANSWER: B\nCONFIDENCE: 0.7"}
+        reply = {"choices": [{"message": said}], "usage": {"prompt_tokens": 9, "completion_tokens": 8}}
+        data = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def chat() -> Iterator[str]:
+    """Serve chat completions, and say where."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Chat)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
 class Installed:
     """An environment with the wheel in it, and a project folder outside the repository."""
 
@@ -249,7 +286,7 @@ class Installed:
     def __call__(self, *command: str, status: int = 0) -> str:
         """Run a command of the environment in the project, and return what it printed; of a failure, the complaint."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MECHLIB", "COV"))}
-        alone = {**kept, "PYTHONDONTWRITEBYTECODE": "1", "ANTHROPIC_API_KEY": ""}
+        alone = {**kept, "PYTHONPYCACHEPREFIX": str(self.project.parents[1] / "bytecode"), "ANTHROPIC_API_KEY": ""}
         program = str(self.python.with_name(command[0]))
         done = subprocess.run([program, *command[1:]], cwd=self.project, env=alone, capture_output=True, text=True)
         assert done.returncode == status, done.stdout + done.stderr
@@ -344,8 +381,21 @@ def test_without_the_sdk_what_needs_it_says_how_to_get_it(bare: Installed) -> No
     assert 'client needs the Anthropic SDK: pip install "mechlib[llm]"' in said
 
 
-def test_a_coordinator_runs_on_a_function(llm: Installed) -> None:
-    assert llm("python", "-c", COORDINATOR) == "A [0.9, 0.3] [49, 25]\n"
+def test_each_use_of_the_sdk_is_recorded_and_replayed_by_both_clients(llm: Installed) -> None:
+    with serving() as server:
+        said = llm("python", "-c", SDK_USES, server.url)
+    assert dict(line.split() for line in said.splitlines()) == {
+        f"{use.__name__}-{kind}": "True" for use in USES for kind in ("async", "sync")}
+    tapes = {path.name for path in (llm.project / "recordings").glob("*-*.jsonl")}
+    assert len(tapes) == 2 * len(USES)
+
+
+def test_a_coordinator_runs_on_a_function_an_endpoint_and_a_persona(llm: Installed) -> None:
+    with serving() as server, chat() as address:
+        said = llm("python", "-c", TEAM, server.url, address)
+    first, second = said.splitlines()
+    assert first == second and first.startswith("ada A 0.9 answered; bob B 0.7 answered; cleo ")
+    assert first.endswith("answered; paid True")
 
 
 def test_a_call_is_recorded_in_the_project_and_replayed_and_so_are_those_that_are_shipped(llm: Installed) -> None:
