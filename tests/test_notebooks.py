@@ -134,3 +134,10 @@ def test_notebooks_are_tested_where_there_is_no_network() -> None:
     if run.returncode:
         pytest.skip("this system does not let ordinary users make namespaces")
     assert int(run.stdout) not in (0, 111), "refused would mean that the loopback interface answers"
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in CHAPTERS], ids=lambda path: path.stem)
+def test_a_page_of_the_appendix_and_its_chapter_lead_to_each_other(path: Path) -> None:
+    (own,) = NOTEBOOKS.glob(f"{path.stem.split('_')[1]}_*.ipynb")
+    assert path.name in prose(own) and own.name in prose(path)
+    assert path.stem in (NOTEBOOKS.parent / "book" / "_toc.yml").read_text()

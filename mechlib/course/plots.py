@@ -105,7 +105,7 @@ class Caption:
         return self.text
 
     def _repr_html_(self) -> str:
-        number = next(iter(re.findall(r"^Figure [\d.]*\d\.", self.text)), "")
+        number = next(iter(re.findall(r"^Figure A?[\d.]*\d\.", self.text)), "")
         finding = self.text.removeprefix(number)
         bold = f"<strong>{number}</strong>" if number else ""
         return f'<p class="caption">{bold}{html.escape(finding)}</p>'
