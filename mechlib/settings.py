@@ -627,7 +627,7 @@ def doing(action: str) -> str:
         return " ".join([doing(first), *rest])
     if action.endswith("ie"):
         return f"{action[:-2]}ying"
-    if action.endswith("e") and not action.endswith("ee"):
+    if action.endswith("e") and not action.endswith("ee") and action != "be":
         return f"{action[:-1]}ing"
     one_syllable = [letter in "aeiou" for letter in action[-3:]] == [False, True, False] and sum(
         letter in "aeiouy" for letter in action) == 1

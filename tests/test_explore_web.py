@@ -22,12 +22,13 @@ from mechlib.agents.llm import client
 from mechlib.agents.roster import Roster
 from mechlib.attacks.learners import replicator
 from mechlib.course import explore_web as web
+from mechlib.course import handbook
 from mechlib.course.desks import hear
 from mechlib.course.paid import RULES
 from mechlib.course.worlds import documents
 from mechlib.mechanism import utility
 from mechlib.rules.auctions import first_price, second_price
-from mechlib.rules.credit import difference_rewards, equal_split, shapley
+from mechlib.rules.credit import coalitions, shapley
 from mechlib.rules.peer import correlated_agreement, output_agreement
 from mechlib.rules.scoring import absolute, best_report, logarithmic, quadratic
 from mechlib.rules.vcg import vcg
@@ -42,10 +43,7 @@ PICKS = {
     "pivot": [{"a": a, "b": b, "c": c, "worth": w}
               for w in (2, 5) for a in (0, 5, 9.5) for b in (2, 4.5) for c in (0, 6, 10)],
     "agreement": [{"good": g, "accuracy": a, "blind": b} for g in (0.3, 0.6) for a in (0.7, 0.95) for b in (0, 0.4, 1)],
-    "credit": [
-        dict(zip(("A", "B", "AB", "C", "AC", "BC", "ABC"), values, strict=True))
-        for values in np.random.default_rng(0).integers(0, 21, (12, 7)).__truediv__(20).tolist()
-    ],
+    "credit": [{"release": q} for q in (0, 0.3, 0.65, 1)],
     "selection": [{"rule": r, "price": s, "trained": x, "rounds": t}
                   for r in (1, 2, 3) for s in (0, 0.3) for x in (0.1, 0.9) for t in (0, 20, 200)],
     "scoring": [{"belief": p, "report": c} for p in (0.1, 0.5, 0.6, 0.98) for c in (0.02, 0.5, 0.8)],
@@ -85,12 +83,14 @@ def test_scoring_explorer_pays_what_the_rules_pay() -> None:
         assert best_report(quadratic, p) == pytest.approx(state["drawn"]["series"][1]["best"][0], abs=1e-3)
 
 
-def test_credit_explorer_shares_as_the_package_does() -> None:
-    for v, state in _cases("credit"):
-        table = np.array([0, v["A"], v["B"], v["AB"], v["C"], v["AC"], v["BC"], v["ABC"]])
+def test_credit_explorer_shares_what_the_recorded_pipeline_made() -> None:
+    values = asyncio.run(handbook.pipeline(client("pipeline", "replay"))).values.mean(axis=0)
+    verifies = coalitions(3)[:, 2]
+    for pick, state in _cases("credit"):
+        table = np.where(verifies, values, pick["release"] * values)
         assert state["shapley"] == pytest.approx(shapley(table, 3))
-        assert state["difference"] == pytest.approx(difference_rewards(table, 3))
-        assert state["equal"] == pytest.approx(equal_split(v["ABC"], 3))
+        who = ("retriever", "synthesiser", "verifier")[int(np.argmax(state["shapley"]))]
+        assert state["said"].endswith(f"The {who} is paid most.")
 
 
 def test_pivot_explorer_charges_clarkes_payments() -> None:

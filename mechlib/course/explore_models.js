@@ -3,7 +3,6 @@ const grid = (from, to, steps) => Array.from({ length: steps + 1 }, (_, i) => fr
 const curve = (name, xs, f, best) => ({ name, points: xs.map((x) => [x, f(x)]), best: [best, f(best)] });
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const show = (number) => (Math.abs(number) < 0.0005 ? 0 : number).toFixed(3).replace(/\.?0+$/, "").replace("-", "\u2212");
-const AGENTS = ["A", "B", "C"];
 
 function pipeline({ cost, share, lazy, start, rounds }) {
   const works = 0.95;
@@ -50,14 +49,16 @@ function agreement({ good, accuracy, blind }) {
   return { ...pay(blind), pay };
 }
 
-function credit(v) {
-  const worth = (set) => (set ? v[AGENTS.filter((_, i) => (set >> i) & 1).join("")] : 0);
-  const weight = [1 / 3, 1 / 6, 1 / 3];
-  const size = (set) => (set & 1) + ((set >> 1) & 1) + ((set >> 2) & 1);
-  const shapley = [0, 1, 2].map((i) =>
-    sum([0, 1, 2, 3, 4, 5, 6, 7].filter((s) => !((s >> i) & 1)).map((s) => weight[size(s)] * (worth(s | (1 << i)) - worth(s)))));
-  const difference = [0, 1, 2].map((i) => v.ABC - worth(7 & ~(1 << i)));
-  return { shapley, difference, equal: [0, 1, 2].map(() => v.ABC / 3) };
+// What chapter 4's recorded pipeline is worth by who works (bit 0: retriever, 1: synthesiser, 2: verifier), if a lazy verifier releases all.
+const RECORDED = [-1, -1, -0.875, 0.375, -0.0625, -0.1875, -0.125, 0.6875];
+
+function credit({ release }) {
+  const weight = [1 / 3, 1 / 6, 1 / 3], size = (set) => (set & 1) + ((set >> 1) & 1) + ((set >> 2) & 1);
+  const shapley = (share) => {
+    const worth = RECORDED.map((value, set) => (set & 4 ? value : share * value)); // what is withheld is worth 0
+    return [0, 1, 2].map((i) => sum(RECORDED.map((_, s) => ((s >> i) & 1 ? 0 : weight[size(s)] * (worth[s | (1 << i)] - worth[s])))));
+  };
+  return { shapley: shapley(release), at: shapley };
 }
 
 function scoring({ belief: p, report }) {
@@ -83,6 +84,7 @@ function selection({ rule, price, trained, rounds }) {
 }
 
 const bars = (groups, names, values, axis) => ({ kind: "bars", groups, series: names.map((name, i) => ({ name, values: values[i] })), axis });
+const WORKERS = ["retriever", "synthesiser", "verifier"];
 const COUNT = ["nobody", "one agent", "two agents", "all three"];
 
 export const models = {
@@ -122,9 +124,10 @@ export const models = {
   },
   credit: {
     compute: credit,
-    draw: (_, s) => ({ ...bars(AGENTS, ["Shapley value", "difference reward", "equal split"], [s.shapley, s.difference, s.equal], "credit"), range: [-0.6, 1] }),
-    say: (v, s) => `All three produce ${show(v.ABC)}. The Shapley values add up to ${show(sum(s.shapley))}, `
-      + `the difference rewards to ${show(sum(s.difference))}, the equal split to ${show(sum(s.equal))}.`,
+    draw: ({ release }, s) => ({ kind: "curves", x: ["share of drafts that a lazy verifier releases", 0, 1], y: ["Shapley value", 0, 0.8], ruler: [release, "lazy means"],
+      series: WORKERS.map((name, i) => curve(name, grid(0, 1, 50), (q) => s.at(q)[i], release)) }),
+    say: ({ release }, s) => `If a lazy verifier releases ${show(release)} of the drafts, the Shapley values are ${WORKERS.map((name, i) => `${show(s.shapley[i])} for the ${name}`).join(", ")}. `
+      + `The ${WORKERS[s.shapley.indexOf(Math.max(...s.shapley))]} is paid most.`,
   },
   scoring: {
     compute: scoring,

@@ -12,7 +12,7 @@ Starting values, each with a default:
 - 01: `bidding_explorer` with `bidders`, `value`, `bid`
 - 02: `pivot_explorer` with `a`, `worth`, `b`, `c`
 - 03: `agreement_explorer` with `good`, `accuracy`, `blind`
-- 04: `credit_explorer` with `A`, `B`, `AB`, `C`, `AC`, `BC`, `ABC`
+- 04: `credit_explorer` with `release`
 - 05: `scoring_explorer` with `belief`, `report`
 - 06: `selection_explorer` with `rounds`, `rule`, `price`, `trained`
 
@@ -111,7 +111,7 @@ def agreement_explorer(**start: float) -> Explorer:
 
 
 def credit_explorer(**start: float) -> Explorer:
-    """Explore Shapley values, difference rewards and equal split: `A`, `B`, ..., `ABC` are what each group produces."""
+    """Explore whom the Shapley value pays most, by the share of drafts that a lazy verifier would `release`."""
     return Explorer("credit", **start)
 
 
