@@ -182,7 +182,8 @@ def test_others_that_act_are_named_one_by_one_unless_they_do_the_same():
     assert Values([1], 12).when([(k, k) for k in range(11)]).endswith("6, 7, …)")
 
 
-@pytest.mark.parametrize(("action", "word"), [("shirk", "shirking"), ("lie", "lying"), ("copy", "copying"), ("be lazy", "being lazy"),
+@pytest.mark.parametrize(("action", "word"), [("shirk", "shirking"), ("lie", "lying"), ("copy", "copying"),
+                                              ("be lazy", "being lazy"),
                                               ("run", "running"), ("read", "reading"), ("write", "writing"),
                                               ("agree", "agreeing"), ("do it", "doing it"), ("edit", "editing"),
                                               ("say bad", "saying bad"), ("2 pads", "doing '2 pads'"),
