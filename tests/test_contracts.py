@@ -91,8 +91,15 @@ def test_the_cheapest_score_is_proper_pays_for_looking_and_costs_less_than_the_q
     blind = max(expects(odds @ beliefs, pay) for pay in found.payments)
     assert odds @ honest - cost == pytest.approx(blind) and (found.payments >= 0).all()
     assert found.expected == pytest.approx(odds @ honest)
-    spread = odds @ (beliefs - odds @ beliefs) ** 2  # the quadratic score, k (1 - (c - a)^2), pays k times that more
-    quadratic = cost / spread * (1 - odds @ (beliefs * (1 - beliefs)))
+    for seed in range(50):  # whatever the agent guesses without looking
+        rng = np.random.default_rng(seed)
+        some, likely = np.sort(rng.random(4)), rng.dirichlet(np.ones(4))
+        other = cheapest_score(some, likely, cost)
+        looked = likely @ [expects(b, pay) for b, pay in zip(some, other.payments, strict=True)] - cost
+        assert looked >= max(expects(likely @ some, pay) for pay in other.payments) - 1e-9
+    spread = odds @ (beliefs - odds @ beliefs) ** 2  # what looking adds to the quadratic score
+    quadratic = cost / spread * (1 - np.column_stack([beliefs, 1 - beliefs]) ** 2)
+    quadratic = odds @ [expects(b, pay) for b, pay in zip(beliefs, quadratic - quadratic.min(), strict=True)]
     assert found.expected < quadratic
     assert len(np.unique(found.payments.round(6), axis=0)) == 2  # a bet on one side
 

@@ -48,11 +48,11 @@ def test_a_trader_that_comes_once_does_best_to_say_what_it_believes():
 
 
 def test_traders_that_read_the_price_end_at_bayes_rule():
-    """Two signals, independent given which of two states holds."""
-    prior, right = np.array([0.5, 0.5]), 0.8
-    alone = np.array([right, 1 - right])
+    """Two signals, right four times in five, independent given which of two states holds."""
+    prior, signal = np.array([0.3, 0.7]), np.array([0.8, 0.2])
+    alone = prior * signal / (prior @ signal)
     made = market([alone, alone], 0, start=prior, reads=True)
-    both = prior * alone**2
+    both = prior * signal**2
     assert made.price == pytest.approx(both / both.sum())
     assert market([alone, alone], 0, start=prior).price == pytest.approx(alone)
 
