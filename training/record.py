@@ -10,12 +10,12 @@ import argparse
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from tqdm import tqdm
 
 from mechlib.agents.llm import client
 from mechlib.agents.roster import Agent, Roster
+from mechlib.course.signals import token_request
 from mechlib.course.worlds import Case, documents
 
 ROSTER = "rosters/documents.toml"
@@ -59,13 +59,6 @@ async def variants(agent: Agent, what: str, tasks: int) -> None:
         for case in tqdm(cases("test")[:tasks], desc=variant.name, mininterval=20):
             for prompt in case.prompts:
                 await variant.ask(tape, prompt)
-
-
-def token_request(agent: Agent, prompt: str) -> dict[str, Any]:
-    """Return the request that asks for the answer alone with the probability of each of its tokens."""
-    asked = agent.request(prompt)
-    messages = [{"role": "system", "content": asked["system"]}, *asked["messages"]]
-    return {"model": agent.model, "messages": messages, "max_tokens": 8, "logprobs": True, "top_logprobs": 1}
 
 
 async def record(what: str, models: Iterable[str], tasks: int) -> None:
