@@ -41,7 +41,8 @@ def write_404(site: Site) -> None:
     text = re.sub(r'<footer class="prev-next-footer.*?</footer>', "", text, flags=re.S)
     text = re.sub(r'(<li class="toctree-l1) current active', r"\1", text)
     path = "/" + site.address.split("/", 3)[3]
-    text = text.replace("<head>", f'<head>\n    <base href="{html.escape(path)}" />', 1)
+    base = f"""document.write('<base href="' + (location.pathname.endsWith("/404.html") ? "." : "{path}") + '">')"""
+    text = text.replace("<head>", f"<head>\n    <script>{base}</script>", 1)
     (SITE / "404.html").write_text(text, encoding="utf-8")
 
 

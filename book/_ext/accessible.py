@@ -12,6 +12,11 @@ MENDS = [
     (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
     (r'(<i class="theme-switch [^>]*?) title="[^"]*"', r'\1 aria-hidden="true"'),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # everything on a page stands in a region that has a name
+    (r'(<div id="pst-primary-sidebar" class="[^"]*")>', r'\1 role="complementary" aria-label="The course">'),
+    # the cell above the names of the rows is empty, and no heading
+    (r"<th[^>]*>\s*(?:<p>\s*</p>)?\s*</th>", "<td></td>"),
+    (r' role="doc-biblioentry"', ""),  # a role that is no longer one
     # the entries have roles of their own, so that no list can hold them
     (r'<div role="list" class="citation-list">', r'<div class="citation-list">'),
 ]

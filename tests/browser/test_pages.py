@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import tomllib
+import xml.etree.ElementTree as ElementTree
+import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,23 +14,30 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from conftest import SITE
+from conftest import HERE, SITE
 
+ROOT = HERE.parents[1]
 VIEWS = [
-    {"width": 1280, "scheme": "light", "axe": True},
-    {"width": 1280, "scheme": "dark", "axe": False},
-    {"width": 390, "scheme": "light", "axe": False},
+    {"width": 1280, "scheme": "light", "axe": True, "weighed": True},
+    {"width": 1440, "scheme": "dark", "axe": True},
+    {"width": 390, "scheme": "light", "axe": True},
     {"width": 390, "scheme": "dark", "axe": True},
+    {"width": 820, "scheme": "light", "axe": False},
+    {"width": 1920, "scheme": "light", "axe": False},
 ]
 PAGES = sorted(path.name for path in SITE.glob("*.html"))
+if chosen := os.environ.get("MECHLIB_PAGES"):  # some pages alone, for who is at work on them
+    PAGES = [name for name in PAGES if re.search(chosen, name)]
+CHAPTERS = [name for name in PAGES if re.match(r"\d\d_", name)]
 
 
 @pytest.fixture(scope="module")
 def visits(drive: Callable[..., Any]) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = drive("pages.mjs", pages=PAGES, views=VIEWS)
-    first = records[PAGES.index("index.html")]
+    records: list[dict[str, Any]] = drive("pages.mjs", timeout=1800, pages=PAGES, views=VIEWS)
+    weights = {record["path"]: record["bytes"] for record in records if record["bytes"] is not None}
     explorers = [record["firstExplorer"] for record in records if record["firstExplorer"] is not None]
-    print(f"\n{len(PAGES)} pages; a first visit: {first['requests']} requests, {first['bytes'] / 1e6:.2f} MB")
+    print(f"\n{len(PAGES)} pages; a first visit, packed:")
+    print("\n".join(f"  {weights[name] / 1e3:5.0f} kB  {name}" for name in PAGES))
     if explorers:
         print(f"first interactive explorer after {min(explorers):.0f} to {max(explorers):.0f} ms")
     return records
@@ -35,13 +47,27 @@ def test_no_page_has_an_error_or_asks_another_site(visits: list[dict[str, Any]])
     assert {(visit["path"], problem) for visit in visits for problem in visit["problems"]} == set()
 
 
-def test_no_page_has_a_serious_accessibility_violation(visits: list[dict[str, Any]]) -> None:
-    found = [(v["path"], v["width"], v["scheme"], violation) for v in visits for violation in v["serious"]]
+def test_no_page_has_an_accessibility_violation(visits: list[dict[str, Any]]) -> None:
+    found = [(v["path"], v["width"], v["scheme"], violation) for v in visits for violation in v["violations"]]
     assert found == []
 
 
-def test_no_page_is_wider_than_a_phone(visits: list[dict[str, Any]]) -> None:
+def test_no_page_is_wider_than_its_window(visits: list[dict[str, Any]]) -> None:
     assert [(v["path"], v["width"], v["overflow"]) for v in visits if v["overflow"] > 0] == []
+
+
+def test_nothing_is_cut_off_without_a_way_to_reach_it(visits: list[dict[str, Any]]) -> None:
+    assert [(v["path"], v["width"], what) for v in visits for what in v["cut"]] == []
+
+
+def test_nothing_is_left_that_only_a_builder_can_read(visits: list[dict[str, Any]]) -> None:
+    assert [(v["path"], what) for v in visits for what in v["raw"]] == []
+
+
+def test_a_first_visit_is_light(visits: list[dict[str, Any]]) -> None:
+    weights = {v["path"]: v["bytes"] for v in visits if v["bytes"] is not None}
+    assert weights.get("index.html", 0) < 0.5e6
+    assert {name: weights[name] for name in CHAPTERS if weights[name] > 1e6} == {}
 
 
 def test_an_explorer_answers_within_two_seconds(visits: list[dict[str, Any]]) -> None:
@@ -86,4 +112,44 @@ def test_every_internal_link_and_anchor_exists() -> None:
 def test_the_site_stays_small() -> None:
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
     print(f"\nthe site holds {size / 1e6:.0f} MB")
-    assert size < 120e6
+    assert size < 130e6
+
+
+def head(name: str) -> str:
+    return (SITE / name).read_text(encoding="utf-8").partition("</head>")[0]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_says_what_it_is(name: str) -> None:
+    text = head(name)
+    assert text.count('<meta name="viewport"') == text.count("<title>") == text.count('<meta name="description"') == 1
+    for wanted in ("og:title", "og:description", "og:image", "og:url"):
+        assert text.count(f'<meta property="{wanted}" content="') == 1, wanted
+    listed = 'rel="canonical"' in text
+    assert listed != ('content="noindex"' in text)
+    for icon in re.findall(r'href="(_static/icon-[^"]+|_static/favicon[^"]+)"', text):
+        assert (SITE / icon).exists()
+    body = (SITE / name).read_text(encoding="utf-8")
+    assert re.search(r'class="edition">Version \d+\.\d+\.\d+, <time datetime="\d{4}-\d\d-\d\d">', body)
+
+
+def test_the_map_of_the_site_lists_every_page_that_may_be_found() -> None:
+    listed = [node.text for node in ElementTree.parse(SITE / "sitemap.xml").iter() if node.tag.endswith("loc")]
+    canonical = [
+        found[1] for name in PAGES if (found := re.search(r'rel="canonical" href="([^"]+)"', head(name))) is not None
+    ]
+    assert set(canonical) <= set(listed) and len(listed) == len(set(listed))
+    assert "Sitemap: " in (SITE / "robots.txt").read_text(encoding="utf-8")
+
+
+def test_the_archive_holds_the_notebooks_and_the_package() -> None:
+    with zipfile.ZipFile(SITE / "mechlib-course.zip") as archive:
+        names = archive.namelist()
+        for path in (ROOT / "notebooks").glob("*.ipynb"):
+            assert archive.read(f"mechlib-course/notebooks/{path.name}") == path.read_bytes()
+    assert any(re.fullmatch(r"mechlib-course/mechlib-.*\.whl", name) for name in names)
+
+
+def test_the_citation_names_the_repository() -> None:
+    told = tomllib.loads((ROOT / "book" / "site.toml").read_text(encoding="utf-8"))
+    assert f"repository-code: {told['repository']}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")

@@ -1,0 +1,11 @@
+// What scrolls sideways can be reached by keyboard; what does not is no stop on the way.
+function reach() {
+  for (const node of document.querySelectorAll(".bd-article :is(pre, .output, .text_html > div, div.math, .pst-scrollable-table-container)")) {
+    const scrolls = node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).overflowX !== "visible";
+    if (scrolls) node.tabIndex = 0;
+    else node.removeAttribute("tabindex");
+  }
+}
+addEventListener("load", reach);
+addEventListener("resize", () => requestAnimationFrame(reach));
+document.addEventListener("toggle", reach, true);
