@@ -14,7 +14,6 @@ from edition import BOOK, ROOT, Site
 
 SITE = BOOK / "_build" / "html"
 ARCHIVE = "mechlib-course.zip"
-PDF = "course.pdf"
 UNLISTED = {"404", "genindex", "prf-prf", "py-modindex", "search"}
 README = """The notebooks of "Mechanism design for LLM agents", and mechlib, the package that they use.
 

@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 
-from beside import ARCHIVE, PDF, SITE, UNLISTED, write_404, write_archive, write_maps
+from beside import ARCHIVE, SITE, UNLISTED, write_404, write_archive, write_maps
 from edition import BOOK, ROOT, Site, edition
 
 SEARCH = {"searchtools.js", "language_data.js", "searchindex.js"}
@@ -136,8 +136,6 @@ ICONS = [
 def footer(site: Site) -> str:
     """Return the line at the foot of each page: which edition it is, and where to take the whole of it."""
     links = [f'<a href="{html.escape(site.repository)}">Repository</a>', f'<a href="{ARCHIVE}">All notebooks</a>']
-    if (SITE / PDF).exists():
-        links.append(f'<a href="{PDF}">The course as one PDF</a>')
     said = f'Version {site.version}, <time datetime="{site.date}">{site.date}</time>.'
     return f'<p class="edition">{said} {" · ".join(links)}</p>'
 

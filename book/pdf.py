@@ -41,6 +41,7 @@ def article(name: str) -> str:
     text = re.sub(r'href="#([^"]*)"', rf'href="#{name}-\1"', text)
     text = re.sub(r'href="(\w+)\.html#([^"]+)"', r'href="#\1-\2"', text)
     text = re.sub(r'href="(\w+)\.html"', r'href="#\1"', text)
+    text = text.replace(' loading="lazy"', "").replace("<details", "<details open")  # paper is not scrolled or opened
     return f'<section class="printed-page" id="{name}">{text}</section>'
 
 
@@ -52,6 +53,13 @@ def join(names: list[str]) -> str:
     style = "<style>.printed-page { break-before: page } .bd-article { max-width: none }</style>"
     body = "".join(article(name) for name in names)
     return f'{head}{style}<body><main class="bd-content"><article class="bd-article">{body}</article></main></body>'
+
+
+def offer() -> None:
+    """Link to the PDF from the foot of every page."""
+    before, link = '">All notebooks</a></p>', f'">All notebooks</a> · <a href="{PDF.name}">The course as one PDF</a></p>'
+    for page in SITE.glob("*.html"):
+        page.write_text(page.read_text(encoding="utf-8").replace(before, link), encoding="utf-8")
 
 
 def browser() -> str:
@@ -86,6 +94,7 @@ def main() -> None:
     WHOLE.unlink()
     if done.returncode or not PDF.exists():
         sys.exit(f"Chromium could not print the course:\n{done.stderr}")
+    offer()
     print(f"{PDF}: {len(names)} pages of the book, {PDF.stat().st_size / 1e6:.1f} MB")
 
 

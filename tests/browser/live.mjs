@@ -17,7 +17,15 @@ async function runAll(context, { name, explorer, exercise }) {
   });
   const seconds = (Date.now() - start) / 1000;
   const cells = await page.evaluate(() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells);
-  const result = { name, seconds, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
+  const run = page.locator("#course-bar button");
+  const course = await page.evaluate(() => ({
+    back: document.querySelector("#course-bar a").href,
+    dark: document.body.dataset.jpThemeLight === "false",
+    links: [...document.querySelectorAll(".jp-MarkdownCell a[href]")].map((link) => link.href),
+  }));
+  course.offered = await run.isEnabled();
+  course.recordings = page.requests.map((r) => /mechlib_recording_(\w+)-1\.0/.exec(r.url())?.[1]).filter(Boolean).sort();
+  const result = { name, seconds, course, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
   if (explorer) result.explorer = await moveExplorer(page, explorer).catch((error) => ({ error: String(error) }));
   if (exercise) result.tries = await attempt(page, exercise).catch((error) => [String(error)]);
   if (shots) await page.screenshot({ path: `${shots}/live-${name}.png` });
@@ -61,7 +69,7 @@ async function attempt(page, { cell, tries }) {
 const settled = (context) => (notebook) => runAll(context, notebook)
   .catch((error) => ({ name: notebook.name, failure: String(error), cells: [], problems: [] }));
 
-await withBrowser({}, async (context) => {
+await withBrowser({ colorScheme: "dark" }, async (context) => {
   // the first one alone: it starts cold, and its time is the figure that a reader meets
   const first = await inParallel(1, notebooks.slice(0, 1), settled(context));
   console.log(JSON.stringify([...first, ...await inParallel(width, notebooks.slice(1), settled(context))]));
