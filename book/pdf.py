@@ -57,7 +57,8 @@ def join(names: list[str]) -> str:
 
 def offer() -> None:
     """Link to the PDF from the foot of every page."""
-    before, link = '">All notebooks</a></p>', f'">All notebooks</a> · <a href="{PDF.name}">The course as one PDF</a></p>'
+    before = '">All notebooks</a></p>'
+    link = f'">All notebooks</a> · <a href="{PDF.name}">The course as one PDF</a></p>'
     for page in SITE.glob("*.html"):
         page.write_text(page.read_text(encoding="utf-8").replace(before, link), encoding="utf-8")
 

@@ -3,7 +3,7 @@ const STYLE = `
 .mlx { --s0: #0067a5; --s1: #b84a00; --s2: #00704f; font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 1em 0; padding: .75em 1em 1em;
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); border-radius: .5em; color: inherit; box-sizing: border-box; }
 .mlx.mlx-dark { --s0: #6cc0ff; --s1: #ff9d5c; --s2: #3fd6a4; }
-.mlx h4 { margin: 0 0 .25em; font-size: 1.05rem; } .mlx p { margin: .25em 0 .5em; font-size: .9rem; }
+.mlx .mlx-title { margin: 0 0 .25em; font-size: 1.05rem; font-weight: 600; } .mlx p { margin: .25em 0 .5em; font-size: .9rem; }
 .mlx svg { display: block; width: 100%; touch-action: pan-y; user-select: none; overflow: visible; } .mlx svg text { fill: currentColor; font-size: 12px; }
 .mlx svg.mlx-drag { cursor: ew-resize; }
 .mlx-controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: .25em 1.5em; }
@@ -110,7 +110,7 @@ function render({ model, el }) {
   const start = { ...model.get("params") };
   const svg = tag("svg", { role: "img" }), said = tag("p", { "aria-live": "polite", class: "mlx-said" }), keys = tag("div");
   const controls = tag("div", { class: "mlx-controls" }), inputs = {};
-  const box = tag("section", { class: "mlx", "aria-label": spec.title }, tag("style", {}, STYLE), tag("h4", {}, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
+  const box = tag("section", { class: "mlx", "aria-label": spec.title }, tag("style", {}, STYLE), tag("p", { class: "mlx-title" }, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
   for (const control of spec.controls) {
     // the attribute keeps JupyterLab from taking the arrow keys for itself
     const input = tag("input", { type: "range", min: control.min, max: control.max, step: control.step, "data-lm-suppress-shortcuts": "" });
