@@ -68,12 +68,10 @@ FRAMINGS: dict[str, dict[str, str]] = {
     },
     "told": {"first": "The best bid is two thirds of your value."},
     "reasoned": dict.fromkeys(("first", "second"), _REASON),
+    "swapped": dict.fromkeys(("posted", "clock"), ""),  # the same rules; the form names the two words the other way round
 }
-_FORMS = {
-    "posted": "Reply with one word and nothing else: BUY or PASS.",
-    "clock": "Reply with one word and nothing else: STAY or LEAVE.",
-    "reasoned": "End with one line: BID: a number",
-}
+#: The two words of the games that ask for one: the first accepts the price, the second refuses it.
+WORDS: dict[str, tuple[str, str]] = {"posted": ("BUY", "PASS"), "clock": ("STAY", "LEAVE")}
 # One example of the form, with the middle of the scale in it: without it the smallest model never finds the form.
 _EXAMPLE = (("Show the form of a reply.", "BID: 50"),)
 _BID = re.compile(r"\bBID\b(?: is)?[ \t*_:=$]*(?=[-.]?[0-9])", re.IGNORECASE)
@@ -92,9 +90,14 @@ def bidder(model: str, game: str, framing: str = "plain") -> Agent:
     if game not in FRAMINGS.get(framing, {}):
         known = ", ".join(name for name, says in FRAMINGS.items() if game in says)
         raise ValueError(f"framing is {framing!r}; for the game {game!r} it must be one of {known}")
-    form = _FORMS.get(game) or _FORMS.get(framing) or "Reply with one line and nothing else: BID: a number"
+    form = "Reply with one line and nothing else: BID: a number"
+    if framing == "reasoned":
+        form = "End with one line: BID: a number"
+    elif game in WORDS:
+        first, second = WORDS[game][::-1] if framing == "swapped" else WORDS[game]
+        form = f"Reply with one word and nothing else: {first} or {second}."
     system = "\n".join(filter(None, (GAMES[game], FRAMINGS[framing][game], form)))
-    examples = () if game in _FORMS or framing == "reasoned" else _EXAMPLE
+    examples = () if game in WORDS or framing == "reasoned" else _EXAMPLE
     return Agent(f"{game} {framing}", model, system, examples, max_tokens=100 if framing == "reasoned" else 12)
 
 
