@@ -26,8 +26,9 @@ from mechlib.course import handbook
 from mechlib.course.desks import hear
 from mechlib.course.paid import RULES
 from mechlib.course.worlds import documents
-from mechlib.mechanism import utility
-from mechlib.rules.auctions import first_price, second_price
+from mechlib.mechanism import Award, utility
+from mechlib.rules.auctions import all_pay, first_price, second_price
+from mechlib.rules.choice import highest, scored, softened
 from mechlib.rules.credit import coalitions, shapley
 from mechlib.rules.peer import correlated_agreement, output_agreement
 from mechlib.rules.scoring import absolute, best_report, logarithmic, quadratic
@@ -46,6 +47,9 @@ PICKS = {
     "credit": [{"release": q} for q in (0, 0.3, 0.65, 1)],
     "selection": [{"rule": r, "price": s, "trained": x, "rounds": t}
                   for r in (1, 2, 3) for s in (0, 0.3) for x in (0.1, 0.9) for t in (0, 20, 200)],
+    "routing": [{"belief": p, "rival": r, "prize": z, "report": c}
+                for p in (0.2, 0.5, 0.85) for r in (0.1, 0.6) for z in (0, 0.05, 0.3) for c in (0.1, 0.5, 0.61)],
+    "rivals": [{"value": v, "echo": e, "bid": b} for v in (0.3, 0.8, 1) for e in (0, 0.4, 1) for b in (0, 0.4, 0.9)],
     "scoring": [{"belief": p, "report": c} for p in (0.1, 0.5, 0.6, 0.98) for c in (0.02, 0.5, 0.8)],
 }
 
@@ -175,6 +179,44 @@ def test_pipeline_explorer_draws_the_cost_as_a_line_that_gains_are_held_against(
         for share, others in ((0, 0), (1, 2)):  # nobody works, everybody does
             added = earns[others]["work"] + pick["cost"] - earns[others]["shirk"]
             assert points[share] == pytest.approx(added)
+
+
+def test_routing_explorer_pays_what_the_rules_of_the_chapter_pay() -> None:
+    def price_the_slot(reports: Any, found: Any, prize: float) -> Award:
+        chosen = highest(reports)
+        return Award(chosen, chosen * (found - reports[::-1] - prize))
+
+    for pick, state in _cases("routing"):
+        belief, prize, said = pick["belief"], pick["prize"], np.array([pick["rival"], pick["report"]])
+        rules = [scored(highest, quadratic), scored(softened(0.1), quadratic, inverse=True),
+                 lambda reports, found, prize=prize: price_the_slot(reports, found, prize)]
+        for rule, paid, earned, best in zip(rules, state["paid"], state["now"], state["best"].values(), strict=True):
+            def expects(reports: Any, rule: Any = rule, belief: float = belief, prize: float = prize) -> Any:
+                right, wrong = (rule(reports, np.array([0.0, hit])) for hit in (1.0, 0.0))
+                money = belief * right.rewards[1] + (1 - belief) * wrong.rewards[1]
+                return np.array([money, money + prize * right.allocation[1]])
+
+            assert [paid, earned] == pytest.approx(expects(said), abs=1e-12), pick
+            every = max(expects(np.array([pick["rival"], c]))[1] for c in np.arange(101) / 100)
+            assert expects(np.array([pick["rival"], best]))[1] == pytest.approx(every, abs=1e-9), pick
+
+
+def test_rivals_explorer_earns_what_auctions_give() -> None:
+    values = (np.arange(200) + 0.5) / 200
+    equilibria = {first_price: lambda v: 2 / 3 * v, second_price: lambda v: v, all_pay: lambda v: 2 / 3 * v**3}
+    for pick, state in _cases("rivals"):
+        share, bid = pick["echo"], pick["bid"]
+        for now, (auction, strategy) in zip(state["now"], equilibria.items(), strict=True):
+            gain = 0.0
+            for one, other in product((True, False), repeat=2):
+                bids = [values if echoes else strategy(values) for echoes in (one, other)]
+                offers = np.stack([np.full((200, 200), bid), *np.meshgrid(*bids)], axis=-1)
+                chance = (share if one else 1 - share) * (share if other else 1 - share)
+                outcome = auction(offers)
+                own = pick["value"] * outcome.allocation[..., 0] - outcome.payments[..., 0]
+                gain += chance * own.mean()
+            assert now == pytest.approx(gain, abs=0.012), (auction.__name__, pick)
+        assert np.less_equal(state["now"], np.array(state["most"]) + 2e-3).all()
 
 
 @pytest.mark.parametrize("kind", web.SPECS)

@@ -68,7 +68,7 @@ FRAMINGS: dict[str, dict[str, str]] = {
     },
     "told": {"first": "The best bid is two thirds of your value."},
     "reasoned": dict.fromkeys(("first", "second"), _REASON),
-    "swapped": dict.fromkeys(("posted", "clock"), ""),  # the same rules; the form names the two words the other way round
+    "swapped": dict.fromkeys(("posted", "clock"), ""),  # the form names the two words the other way round
 }
 #: The two words of the games that ask for one: the first accepts the price, the second refuses it.
 WORDS: dict[str, tuple[str, str]] = {"posted": ("BUY", "PASS"), "clock": ("STAY", "LEAVE")}

@@ -83,6 +83,40 @@ function selection({ rule, price, trained, rounds }) {
   return { at, now, pays, most, right: SELECTED[most][2] };
 }
 
+// A quadratic score: pays p squared for the truth, and less the square of the distance for anything else.
+function routing({ belief: p, rival, prize, report }) {
+  const floor = 0.1, score = (c) => p * p - (c - p) ** 2;
+  const paid = {
+    alone: (c) => (c > rival ? score(c) : 0),
+    inverse: score,
+    priced: (c) => (c > rival ? p - rival - prize : 0),
+  };
+  const chance = { alone: [0, 1], inverse: [floor, 1 - floor], priced: [0, 1] };
+  const rules = Object.keys(paid), over = Math.min(1, rival + 0.01);
+  const earns = Object.fromEntries(rules.map((rule) => [rule, (c) => paid[rule](c) + prize * chance[rule][c > rival ? 1 : 0]]));
+  const best = Object.fromEntries(rules.map((rule) => [rule, earns[rule](over) > earns[rule](p) + 1e-9 ? over : p]));
+  return { earns, best, now: rules.map((rule) => earns[rule](report)), paid: rules.map((rule) => paid[rule](report)) };
+}
+
+// Two rivals whose values are even from 0 to 1; each bids its value with the chance `echo`, and the auction's equilibrium otherwise.
+function rivals({ value, bid, echo }) {
+  const equilibrium = { first: (v) => (2 / 3) * v, second: (v) => v, allpay: (v) => (2 / 3) * v ** 3 };
+  const below = {
+    first: (b) => Math.min(1, 1.5 * b),
+    second: (b) => b,
+    allpay: (b) => Math.min(1, Math.cbrt(1.5 * b)),
+  };
+  const beats = (game, b) => (echo * b + (1 - echo) * below[game](b)) ** 2;
+  const earns = {
+    first: (b) => (value - b) * beats("first", b),
+    second: (b) => value * b ** 2 - (2 / 3) * b ** 3,
+    allpay: (b) => value * beats("allpay", b) - b,
+  };
+  const games = Object.keys(earns);
+  const best = games.map((game) => grid(0, 1, 200).reduce((a, b) => (earns[game](b) > earns[game](a) + 1e-12 ? b : a)));
+  return { earns, best, now: games.map((game) => earns[game](bid)), most: games.map((game, i) => earns[game](best[i])), equilibrium: games.map((game) => equilibrium[game](value)) };
+}
+
 const bars = (groups, names, values, axis) => ({ kind: "bars", groups, series: names.map((name, i) => ({ name, values: values[i] })), axis });
 const WORKERS = ["retriever", "synthesiser", "verifier"];
 const COUNT = ["nobody", "one agent", "two agents", "all three"];
@@ -136,6 +170,21 @@ export const models = {
         curve("logarithmic", grid(0.002, 0.998, 200), s.curves.logarithmic, belief)] }),
     say: ({ belief, report }, s) => `With belief ${show(belief)}, the absolute rule pays most for saying ${s.best}; the quadratic and the logarithmic rule, `
       + `for saying ${show(belief)}. Saying ${show(report)} earns ${show(s.absolute)}, ${show(s.quadratic)} and ${show(s.logarithmic)}.`,
+  },
+  routing: {
+    compute: routing,
+    draw: ({ rival, report }, s) => ({ kind: "curves", x: ["report of your chance to be right", 0, 1], y: ["expected: payment and prize", -0.5, 1.1], ruler: [report, "yours"],
+      series: [["alone", "scored only if chosen"], ["inverse", "inverse weights, floor 0.1"], ["priced", "the slot is priced"]].map(([rule, name]) => ({
+        name, points: [...grid(0, rival, 50), ...grid(rival + 1e-6, 1, 50)].map((c) => [c, s.earns[rule](c)]), best: [s.best[rule], s.earns[rule](s.best[rule])] })) }),
+    say: ({ belief, report }, s) => `You believe ${show(belief)}. A best report is ${show(s.best.alone)} if you are scored only when chosen, ${show(s.best.inverse)} with inverse weights, and ${show(s.best.priced)} where the slot is priced. `
+      + `Reporting ${show(report)} earns you ${s.now.map(show).join(", ")}; of that the router pays ${s.paid.map(show).join(", ")}.`,
+  },
+  rivals: {
+    compute: rivals,
+    draw: ({ bid }, s) => ({ kind: "curves", x: ["your bid", 0, 1], y: ["expected gain", -0.4, 0.7], ruler: [bid, "yours"],
+      series: [["first", "first price"], ["second", "second price"], ["allpay", "all-pay"]].map(([game, name], i) => curve(name, grid(0, 1, 100), s.earns[game], s.best[i])) }),
+    say: ({ value, bid, echo }, s) => `Your value is ${show(value)}, and each rival echoes its own with chance ${show(echo)}. Your best bid is ${show(s.best[0])} in first price, ${show(s.best[1])} in second price and ${show(s.best[2])} in all-pay; `
+      + `it earns ${s.most.map(show).join(", ")}. Bidding ${show(bid)} earns ${s.now.map(show).join(", ")}.`,
   },
   selection: {
     compute: selection,

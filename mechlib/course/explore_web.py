@@ -15,6 +15,8 @@ Starting values, each with a default:
 - 04: `credit_explorer` with `release`
 - 05: `scoring_explorer` with `belief`, `report`
 - 06: `selection_explorer` with `rounds`, `rule`, `price`, `trained`
+- 07: `routing_explorer` with `belief`, `rival`, `prize`, `report`
+- 08: `rivals_explorer` with `value`, `echo`, `bid`
 
 The reader drags in the drawing or moves the sliders (arrow keys work); ``widget.params`` is what they chose. All is
 drawn by ``explore_models.js`` and ``explore_view.js`` beside this file, from the texts and ranges in
@@ -123,3 +125,13 @@ def scoring_explorer(**start: float) -> Explorer:
 def selection_explorer(**start: float) -> Explorer:
     """Explore which desks are kept under a `rule` (1 to 3) and a `price` of silence, from a share `trained` on."""
     return Explorer("selection", **start)
+
+
+def routing_explorer(**start: float) -> Explorer:
+    """Explore what a `report` earns at a `belief` beside a `rival` under three rules; being chosen has a `prize`."""
+    return Explorer("routing", **start)
+
+
+def rivals_explorer(**start: float) -> Explorer:
+    """Explore what a `bid` earns at a `value` in three auctions against two rivals that `echo` now and then."""
+    return Explorer("rivals", **start)
