@@ -13,12 +13,16 @@ from mechlib.course.bidding import (
     GAMES,
     PRICE,
     VALUES,
+    WORDS,
     bidder,
+    earnings,
     parse_bid,
     parse_choice,
     revenue_and_welfare,
+    summary,
     value_line,
 )
+from mechlib.course.bidding_figures import bids_beside_values
 
 
 @given(st.integers(0, 10**6))
@@ -117,3 +121,45 @@ def test_a_reply_without_a_bid_cannot_win_and_pays_nothing():
 def test_bids_are_one_row_a_bidder():
     with pytest.raises(ValueError, match="one row a bidder"):
         revenue_and_welfare(first_price, np.zeros((2, len(VALUES))))
+
+
+@pytest.mark.parametrize("game", WORDS)
+def test_the_swapped_form_names_the_same_words_the_other_way_round(game):
+    yes, no = WORDS[game]
+    plain, swapped = (bidder("m", game, framing).system for framing in ("plain", "swapped"))
+    assert plain.endswith(f": {yes} or {no}.") and swapped.endswith(f": {no} or {yes}.")
+    assert plain.rpartition("\n")[0] == swapped.rpartition("\n")[0]
+
+
+def test_a_summary_counts_every_reply_and_guesses_none():
+    found = summary([10.0, math.nan, 50.0, 60.0], [10, 20, 40, 80])
+    assert (found.bids, found.echo.mean, found.above, found.fifty) == (3, 0.25, 0.25, 0.25)
+    assert found.median == 1.0
+    assert found.slope.mean == pytest.approx((100 + 2000 + 4800) / (100 + 1600 + 6400))
+    silent = summary([math.nan] * 2, [10, 20])
+    assert silent.slope is None and math.isnan(silent.median) and silent.echo.mean == 0
+
+
+def test_a_summary_wants_a_bid_a_value():
+    with pytest.raises(ValueError, match="one bid a value"):
+        summary([1.0], [1, 2])
+
+
+def test_earnings_count_every_pair_of_rivals():
+    rivals = np.array([10.0, 30.0, math.nan])
+    pairs = [max(a, b) for a in (10, 30, -1) for b in (10, 30, -1)]
+    for price in ("first", "second"):
+        for bid in (5, 10, 20, 31):
+            pays = [bid if price == "first" else max(top, 0) for top in pairs]
+            by_hand = np.mean([(50 - pay) * (bid > top) for pay, top in zip(pays, pairs, strict=True)])
+            assert earnings(rivals, 50, bid, price) == pytest.approx(by_hand)
+    assert earnings(rivals, 50, math.nan) == 0
+
+
+def test_a_reply_without_a_bid_is_drawn_below_the_scale():
+    drawn = bids_beside_values({"first": ([10, 20], [[10.0, math.nan]])}, ["m"], {"first": lambda v: v})
+    axes = drawn.axes[0]
+    crosses = axes.collections[1].get_offsets()
+    assert [tuple(spot) for spot in crosses] == [(20.0, -12.0)]
+    assert axes.get_ylim()[0] < -12
+    assert not np.isin(0.0, axes.collections[0].get_offsets()[:, 1])

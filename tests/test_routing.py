@@ -51,10 +51,6 @@ def test_a_constant_report_scores_no_more_than_the_share_itself():
     assert routing.above_constant(right, right, where).mean == pytest.approx(0.25)
 
 
-def test_arms_reach_from_the_mean_to_both_ends():
-    np.testing.assert_allclose(routing.arms([Interval(0.5, 0.3, 0.6), Interval(0, -1, 2)]), [[0.2, 1], [0.1, 2]])
-
-
 def test_the_plane_names_its_curve_and_every_router():
     drawn = routing.draw_plane([(0, 0), (1, 0.2), (2, 0.5)], {"best": (2.0, Interval(0.5, 0.4, 0.6))}, "by V")
     assert {text.get_text() for text in drawn.axes[0].texts} == {"by V", "best"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mechlib.course.statistics import Interval, holm, over_seeds, paired, resampled, sign_flip
+from mechlib.course.statistics import Interval, arms, holm, over_seeds, paired, resampled, sign_flip
 
 
 def test_a_paired_interval_covers_the_true_difference_about_95_times_of_100() -> None:
@@ -73,3 +73,7 @@ def test_an_interval_reads_as_words() -> None:
 def test_bad_input_is_named(call, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_arms_reach_from_the_mean_to_both_ends() -> None:
+    np.testing.assert_allclose(arms([Interval(0.5, 0.3, 0.6), Interval(0, -1, 2)]), [[0.2, 1], [0.1, 2]])

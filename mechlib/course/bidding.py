@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import anthropic
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mechlib.agents.roster import Agent
-from mechlib.course.statistics import Interval
+from mechlib.course.statistics import Interval, resampled
 from mechlib.mechanism import Floats, Rule, checked
+from mechlib.rules.calibration import wilson
 
 #: The forty values that the models bid for, evenly spread over the credits from 1 to 99.
 VALUES: tuple[int, ...] = tuple(int(v) for v in np.round(np.linspace(1, 99, 40)))
@@ -70,7 +72,7 @@ FRAMINGS: dict[str, dict[str, str]] = {
     "reasoned": dict.fromkeys(("first", "second"), _REASON),
     "swapped": dict.fromkeys(("posted", "clock"), ""),  # the form names the two words the other way round
 }
-#: The two words of the games that ask for one: the first accepts the price, the second refuses it.
+#: The two words of the games that ask for one: the first accepts the price, the second refuses.
 WORDS: dict[str, tuple[str, str]] = {"posted": ("BUY", "PASS"), "clock": ("STAY", "LEAVE")}
 # One example of the form, with the middle of the scale in it: without it the smallest model never finds the form.
 _EXAMPLE = (("Show the form of a reply.", "BID: 50"),)
@@ -133,6 +135,50 @@ def parse_choice(text: str, yes: str, no: str) -> float:
     """Return 1.0 if a reply names `yes` first, 0.0 if `no`, and NaN if neither."""
     found = re.search(rf"\b({re.escape(yes)}|{re.escape(no)})\b", text, re.IGNORECASE)
     return math.nan if not found else float(found.group(1).casefold() == yes.casefold())
+
+
+class Summary(NamedTuple):
+    """What a row of bids looks like beside the values."""
+
+    bids: int  #: how many replies hold a bid
+    slope: Interval | None  #: bid over value, by least squares through zero, over the bids; None where there is none
+    echo: Interval  #: the share of all replies that repeat the value exactly, with Wilson's interval
+    above: float  #: the share of all replies that bid more than the value
+    fifty: float  #: the share of all replies that say 50, the number in the example of the form
+    median: float  #: the median of bid over value, over the bids; NaN where there is none
+
+
+def summary(bids: ArrayLike, values: Sequence[int]) -> Summary:
+    """Say how a model's bids (values,) lie beside the values; NaN is a reply without a bid, which is never guessed."""
+    row, v = checked("bids", bids, ndim=1, missing=True), np.array(values, float)
+    if row.shape != v.shape:
+        raise ValueError(f"bids has {row.size} entries and values {v.size}: give one bid a value")
+    bid = ~np.isnan(row)
+    share, (low, high) = float(np.mean(row == v)), wilson(int((row == v).sum()), len(v))
+    return Summary(
+        int(bid.sum()),
+        resampled(_slope, v[bid], row[bid]) if bid.any() else None,
+        Interval(share, float(low), float(high)),
+        float(np.mean(row > v)),
+        float(np.mean(row == 50)),
+        float(np.median(row[bid] / v[bid])) if bid.any() else math.nan,
+    )
+
+
+def _slope(values: Floats, bids: Floats) -> float:
+    return float((values * bids).sum() / (values * values).sum())
+
+
+def earnings(rivals: ArrayLike, value: float, offers: ArrayLike, price: Literal["first", "second"] = "first") -> Floats:
+    """Return what each of some offers earns on average against two rivals, each drawn from the bids `rivals`.
+
+    A tie with a rival loses. NaN, a reply without a bid, stands below all: it wins nothing, and a rival's loses to any.
+    """
+    heard = np.nan_to_num(checked("rivals", rivals, ndim=1, missing=True), nan=-1.0)
+    top = np.maximum.outer(heard, heard).ravel()
+    bid = np.nan_to_num(np.asarray(offers, float), nan=-1.0)[..., None]
+    pays = bid if price == "first" else np.maximum(top, 0.0)
+    return np.asarray(((bid > top) * (value - pays)).mean(axis=-1))
 
 
 @dataclass(frozen=True)

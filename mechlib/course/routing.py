@@ -21,7 +21,7 @@ from mechlib.agents.tasks import Reply, Task, parse_answer
 from mechlib.agents.token_probabilities import log_probabilities
 from mechlib.attacks.replay import Recorded
 from mechlib.course import plots
-from mechlib.course.statistics import Interval, paired
+from mechlib.course.statistics import Interval, arms, paired
 from mechlib.course.trivia import SHOWN, SYSTEM, reports
 from mechlib.mechanism import Floats, checked
 from mechlib.rules.choice import softened
@@ -30,7 +30,7 @@ from mechlib.rules.scoring import quadratic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Asked", "Floor", "above_constant", "arms", "ask_everybody", "draw_plane", "floor_trade", "letter_chances",
+__all__ = ["Asked", "Floor", "above_constant", "ask_everybody", "draw_plane", "floor_trade", "letter_chances",
            "majority", "track_record"]
 
 
@@ -149,12 +149,6 @@ def above_constant(said: ArrayLike, right: ArrayLike, where: ArrayLike) -> Inter
     some = np.asarray(where, bool)
     hits = checked("right", right)[some]
     return paired(quadratic(np.asarray(said)[some], hits), quadratic(hits.mean(), hits))
-
-
-def arms(intervals: ArrayLike) -> Floats:
-    """Return how far intervals (k, 3), each a mean and its ends, reach below and above, (2, k): for `plots.bars`."""
-    mean, low, high = np.asarray(intervals, float).T
-    return np.array([mean - low, high - mean])
 
 
 def draw_plane(

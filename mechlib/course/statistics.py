@@ -151,6 +151,12 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
     return stands
 
 
+def arms(intervals: ArrayLike) -> Floats:
+    """Return how far intervals (k, 3), each a mean and its ends, reach below and above, (2, k): for `plots.bars`."""
+    mean, low, high = np.asarray(intervals, float).T
+    return np.array([mean - low, high - mean])
+
+
 def _numbers(name: str, values: ArrayLike) -> Floats:
     array = np.asarray(values, float)
     if array.ndim != 1 or not array.size:
