@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mechlib.course.lattice import lattice_step
+from mechlib.course.lattice import lattice_step, worlds
 
 COOPERATE, DEFECT = 0, 1
 
@@ -77,3 +77,21 @@ def test_nothing_new_is_ever_copied(world: np.ndarray) -> None:
 def test_what_is_not_a_world_is_refused(world: np.ndarray, payoffs: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         lattice_step(world, payoffs)
+
+
+def test_worlds_side_by_side_do_not_touch() -> None:
+    cells = np.random.default_rng(0).integers(0, 3, (4, 6, 7))
+    payoffs = np.random.default_rng(1).random((3, 3))
+    assert (lattice_step(cells, payoffs) == [lattice_step(world, payoffs) for world in cells]).all()
+
+
+def test_a_third_of_the_grid_cooperates_in_every_world_and_all_of_it_where_a_fine_takes_the_gain() -> None:
+    free = worlds(np.random.default_rng(0), 1.85, size=40, steps=110, copies=20)
+    assert free.shape == (20,) and abs(free.mean() - (12 * np.log(2) - 8)) < 0.03
+    assert worlds(np.random.default_rng(0), 1.85, fine=2.0, copies=5).min() == 1
+    assert worlds(np.random.default_rng(0), 1.85, caught=1.0, copies=5).min() == 1
+
+
+def test_a_new_cooperator_among_defectors_feeds_them_and_an_empty_cell_does_not() -> None:
+    empty, new = (worlds(np.random.default_rng(0), 1.85, caught=0.1, freed=heir, copies=20).mean() for heir in (2, 0))
+    assert new < empty - 0.1

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mechlib.mechanism import checked
 
+EMPTY = 2  #: the number of an empty cell in `worlds`
+
 
 def lattice_step(strategies: ArrayLike, payoffs: ArrayLike) -> NDArray[np.int64]:
     """Play a round everywhere at once, then let every cell copy the best scorer among itself and its neighbours.
@@ -18,31 +20,68 @@ def lattice_step(strategies: ArrayLike, payoffs: ArrayLike) -> NDArray[np.int64]
 
     Parameters
     ----------
-    strategies : array_like of int, shape (rows, columns)
-        What every cell plays, a number below k. The edges are joined: a torus.
+    strategies : array_like of int, shape (..., rows, columns)
+        What every cell plays, a number below k. The edges are joined: a torus. Leading axes are separate worlds.
     payoffs : array_like, shape (k, k)
         ``payoffs[mine, other]`` is what `mine` earns from one neighbour that plays `other`. Other shapes, and a
         strategy without a row, are ValueErrors.
 
     Returns
     -------
-    ndarray of int, shape (rows, columns)
+    ndarray of int, shape (..., rows, columns)
     """
     table, cells = checked("payoffs", payoffs, ndim=2, negative=True), np.asarray(strategies)
     if table.shape[0] != table.shape[1]:
         raise ValueError(f"payoffs has shape {table.shape}: it must be square, a row and a column a strategy")
-    if cells.ndim != 2 or min(cells.shape) < 3:
-        raise ValueError(f"strategies has shape {cells.shape}: it must be (rows, columns), at least 3 by 3")
+    if cells.ndim < 2 or min(cells.shape[-2:]) < 3:
+        raise ValueError(f"strategies has shape {cells.shape}: it must be (..., rows, columns), at least 3 by 3")
     if cells.dtype.kind not in "iub" or cells.min() < 0 or cells.max() >= len(table):
         raise ValueError(f"strategies must be whole numbers from 0 to {len(table) - 1}, the rows of payoffs")
-    near = _neighbourhood(cells.astype(np.int64))
-    met = (near == np.arange(len(table))[:, None, None, None]).sum(axis=1)  # how many play each strategy
-    score = np.einsum("rcs,src->rc", table[cells], met)
-    rivals = _neighbourhood(score)
-    copied = np.take_along_axis(near, rivals.argmax(axis=0)[None], axis=0)[0]
-    return np.where(score == rivals.max(axis=0), cells, copied)
+    cells = cells.astype(np.int64)
+    score = np.zeros(cells.shape)
+    for other in range(len(table)):  # how many play each strategy, around and in every cell
+        score += table[cells, other] * sum(_shifts(cells == other))
+    best, copied = np.full(cells.shape, -np.inf), cells
+    for rival, plays in zip(_shifts(score), _shifts(cells), strict=True):
+        copied = np.where(rival > best, plays, copied)
+        best = np.maximum(rival, best)
+    return np.where(score == best, cells, copied)
 
 
-def _neighbourhood(world: NDArray[Any]) -> NDArray[Any]:
-    """What stands around and in every cell, in reading order: (9, rows, columns)."""
-    return np.stack([np.roll(world, (-i, -j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)])
+def _shifts(world: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return what stands around and in every cell, in reading order: nine worlds."""
+    wide = world.astype(np.int64) if world.dtype.kind == "b" else world
+    return [np.roll(wide, (-i, -j), (-2, -1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+
+def worlds(
+    rng: np.random.Generator, gain: float, *, fine: float = 0.0, caught: float = 0.0, freed: int = EMPTY,
+    size: int = 30, steps: int = 80, copies: int = 100,
+) -> NDArray[np.float64]:
+    """Return how much of the grid cooperators hold in the end, (copies,): the mean over the last thirty steps.
+
+    A tenth of the cells begins as defectors. Two cooperators earn 1 from each other, a defector earns `gain` from a
+    cooperator, all else is 0; an empty cell earns a little less than nothing, so it copies whoever is near.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    gain, fine : float
+        What a defector earns from a cooperator, and what it loses each time that it plays.
+    caught : float
+        How often a defector is removed in a step.
+    freed : int
+        What is put in its place: `EMPTY`, or 0 for a new cooperator.
+    size, steps, copies : int
+        The side of a world, more than thirty steps, and so many worlds side by side.
+    """
+    game = np.array([[1, 0, 0], [gain - fine, -fine, 0], [-0.01, -0.01, -0.01]])
+    cells = (rng.random((copies, size, size)) < 0.1).astype(np.int64)
+    held = np.zeros(copies)
+    for step in range(steps):
+        cells = lattice_step(cells, game)
+        if caught:
+            cells[(cells == 1) & (rng.random(cells.shape) < caught)] = freed
+        if step >= steps - 30:
+            held += (cells == 0).mean(axis=(1, 2)) / 30
+    return held
