@@ -14,7 +14,8 @@ from pathlib import Path
 BOOK = Path(__file__).resolve().parent
 MODULES = BOOK / "node_modules"
 VENDOR = BOOK / "assets" / "vendor"
-EXPLORERS = [BOOK.parent / "mechlib" / "course" / name for name in ("explore_models.js", "explore_view.js")]
+SCRIPTS = ("explore_models.js", "explore_evolution.js", "explore_view.js")
+EXPLORERS = [BOOK.parent / "mechlib" / "course" / name for name in SCRIPTS]
 
 # as soon as the page is parsed, before the scripts that are deferred
 WAKE = """

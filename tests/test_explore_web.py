@@ -20,10 +20,12 @@ pytest.importorskip("anywidget")
 
 from mechlib.agents.llm import client
 from mechlib.agents.roster import Roster
+from mechlib.attacks.learn import learn
 from mechlib.attacks.learners import replicator
+from mechlib.course import arena, handbook
 from mechlib.course import explore_web as web
-from mechlib.course import handbook
 from mechlib.course.desks import hear
+from mechlib.course.lattice import lattice_step
 from mechlib.course.paid import RULES
 from mechlib.course.worlds import documents
 from mechlib.mechanism import Award, utility
@@ -31,8 +33,9 @@ from mechlib.rules.auctions import all_pay, first_price, second_price
 from mechlib.rules.choice import highest, scored, softened
 from mechlib.rules.credit import coalitions, shapley
 from mechlib.rules.peer import correlated_agreement, output_agreement
-from mechlib.rules.scoring import absolute, best_report, logarithmic, quadratic
+from mechlib.rules.scoring import absolute, best_report, logarithmic, quadratic, second_report
 from mechlib.rules.vcg import vcg
+from mechlib.settings import Values
 
 PICKS = {
     "pipeline": [
@@ -50,6 +53,13 @@ PICKS = {
     "routing": [{"belief": p, "rival": r, "prize": z, "report": c}
                 for p in (0.2, 0.5, 0.85) for r in (0.1, 0.6) for z in (0, 0.05, 0.3) for c in (0.1, 0.5, 0.61)],
     "rivals": [{"value": v, "echo": e, "bid": b} for v in (0.3, 0.8, 1) for e in (0, 0.4, 1) for b in (0, 0.4, 0.9)],
+    "learners": [{"price": p, "learner": x, "bidders": n, "round": t}
+                 for p in (1, 2) for x in (1, 2) for n in (2, 4) for t in (0, 2000, 4000)],
+    "lattice": [{"rounds": t, "caught": c, "fine": f, "heir": h, "flips": flips}
+                for t in (0, 1, 30) for c in (0, 1) for f in (0, 0.3) for h in (1, 2) for flips in ([], [3, 90, 840])],
+    "capstone": [{"draw": d, "rule": rule} for d in (1, 2) for rule in (
+        "a - abs(c - a)", "(a - (c - a)**2) / 5", "ship * (a - o - slot)", "(a - (c - a)**2)/5 - slot*ship",
+        "-slot * ship", "a +", "price")],
     "scoring": [{"belief": p, "report": c} for p in (0.1, 0.5, 0.6, 0.98) for c in (0.02, 0.5, 0.8)],
 }
 
@@ -60,7 +70,7 @@ def _in_the_page() -> dict[str, list[dict[str, Any]]]:
     if node is None:
         pytest.skip("Node is needed to run the pages' own arithmetic")
     script = f"""
-        {(web.FOLDER / "explore_models.js").read_text(encoding="utf-8")}
+        {"".join((web.FOLDER / name).read_text(encoding="utf-8") for name in web.SCRIPTS[:2])}
         const picks = {json.dumps(PICKS)};
         console.log(JSON.stringify(Object.fromEntries(Object.entries(picks).map(([kind, list]) =>
           [kind, list.map((params) => {{
@@ -266,7 +276,7 @@ def test_every_slider_is_labelled_and_starts_inside_its_range() -> None:
     for spec in web.SPECS.values():
         for control in spec["controls"]:
             assert control["label"]
-            assert control["min"] <= control["value"] <= control["max"]
+            assert control.get("text") or control["min"] <= control["value"] <= control["max"]
 
 
 def test_the_script_loads_nothing() -> None:
@@ -299,3 +309,53 @@ def test_selection_explorer_pays_what_the_recorded_desks_earned(monkeypatch: pyt
         shipped = float(((top * right).sum(axis=1) / top.sum(axis=1)).mean())
         found = [s["right"] for _, s in _cases("selection") if s["most"] == who]
         assert found and found[0] == pytest.approx(shipped, abs=5e-4)
+
+
+def test_lattice_explorer_steps_as_the_package_does() -> None:
+    for pick, state in _cases("lattice"):
+        game = np.array([[1, 0, 0], [1.85 - pick["fine"], -pick["fine"], 0], [-0.01] * 3])
+        cells = np.zeros(41 * 41, int)
+        cells[840] = 1
+        cells[pick["flips"]] = 1 - cells[pick["flips"]]
+        cells = cells.reshape(41, 41)
+        for _ in range(pick["rounds"]):
+            cells = lattice_step(cells, game)
+            cells[(cells == 1) & (pick["caught"] == 1)] = 2 if pick["heir"] == 1 else 0
+        assert state["cells"] == cells.ravel().tolist(), pick
+        assert state["held"] == pytest.approx([(cells == kind).mean() for kind in range(3)])
+
+
+def test_learners_explorer_ends_where_drawn_lives_do() -> None:
+    bids, values = np.arange(21) / 20, np.arange(1, 10, 2) / 10
+    for price, rule in ((1, first_price), (2, second_price)):
+        drawn = learn(rule, Values(values, 2, reports=bids), rounds=4000, lives=50)
+        pick = {"price": price, "learner": 1, "bidders": 2, "round": 4000}
+        state = next(s for p, s in _cases("learners") if p == pick)
+        assert state["bids"] == pytest.approx(drawn.reports().mean(axis=0), abs=0.05)
+    start = [s["bids"] for p, s in _cases("learners") if p["round"] == 0]
+    assert np.allclose(start, 0.5)
+
+
+def test_capstone_explorer_breaks_what_the_arena_breaks() -> None:
+    holds = "(a - (c - a)**2)/5 - slot*ship"
+    broken = {"a - abs(c - a)": {0, 1, 2, 3, 4}, "(a - (c - a)**2) / 5": {0, 1, 2}, "ship * (a - o - slot)": {1, 2},
+              holds: set(), "-slot * ship": {2}}
+    for pick, state in _cases("capstone"):
+        if pick["rule"] in broken:
+            assert {k for k, won in enumerate(state["worst"]) if won > 1e-9} == broken[pick["rule"]], pick
+            if state["lie"] and len(state["lie"]["who"]) == 2:
+                reports, beliefs = state["lie"]["reports"], state["lie"]["beliefs"]
+                rules = {"ship * (a - o - slot)": lambda r, f: Award(
+                    highest(r), second_report(r, f) - arena.SLOT * highest(r))}
+                if pick["rule"] in rules:
+                    assert arena.gain(rules[pick["rule"]], beliefs, reports) == pytest.approx(state["lie"]["won"])
+        else:
+            assert "cannot be read" in state["said"] and not any(state["worst"])
+
+
+def test_a_rule_is_a_text_and_a_slider_a_number() -> None:
+    assert web.capstone_explorer(rule="a").params == {"draw": 1, "rule": "a"}
+    with pytest.raises(ValueError, match="rule is 3; it must be a text"):
+        web.capstone_explorer(rule=3)
+    with pytest.raises(ValueError, match="draw is 'x'; it must be a number"):
+        web.capstone_explorer(draw="x")

@@ -140,7 +140,8 @@ def replicator(
     """Return the path of a population whose strategies grow with their fitness.
 
     ``x_i' = x_i (f_i(x) - mean f)`` (Taylor & Jonker 1978), in small steps ``x_i <- x_i exp(step * f_i) / sum``, which
-    keep to the simplex and have the same fixed points.
+    keep to the simplex and have the same fixed points. Where the equation goes round for ever, as in rock, paper and
+    scissors, the steps spiral outwards, slower the smaller they are: integrate such games instead.
 
     Parameters
     ----------

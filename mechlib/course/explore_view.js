@@ -8,8 +8,10 @@ const STYLE = `
 .mlx svg.mlx-drag { cursor: ew-resize; }
 .mlx-controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: .25em 1.5em; }
 .mlx-controls label { display: block; font-size: .85rem; } .mlx-controls output { float: right; font-variant-numeric: tabular-nums; font-weight: 600; }
+.mlx textarea { display: block; width: 100%; box-sizing: border-box; font: .9rem/1.4 monospace; color: inherit; background: transparent;
+  border: 1px solid currentColor; border-radius: .3em; padding: .3em .5em; }
 .mlx-controls input { display: block; width: 100%; min-height: 24px; margin: 0; accent-color: var(--s0); }
-.mlx input:focus-visible, .mlx button:focus-visible { outline: 2px solid var(--s0); outline-offset: 2px; }
+.mlx input:focus-visible, .mlx textarea:focus-visible, .mlx button:focus-visible { outline: 2px solid var(--s0); outline-offset: 2px; }
 .mlx button { font: inherit; font-size: .85rem; padding: .2em .8em; min-height: 28px; color: inherit; background: transparent;
   border: 1px solid currentColor; border-radius: .3em; cursor: pointer; }
 @media print { .mlx-controls, .mlx button { display: none; } }`;
@@ -33,6 +35,7 @@ const tidy = (number) => String(Math.round(number * 100) / 100).replace("-", "\u
 
 /** Draw axes, then curves or bars, into an emptied svg of the given width; return how pixels map to values. */
 function draw(svg, chart, width) {
+  if (chart.kind === "cells") return drawCells(svg, chart, width);
   const height = Math.min(320, Math.max(220, width * 0.55)), left = 44, top = 26, bottom = height - 38, right = width - 10;
   const [low, high] = chart.kind === "bars" ? chart.range : [chart.y[1], chart.y[2]];
   const y = (v) => bottom - ((Math.min(high, Math.max(low, v)) - low) / (high - low)) * (bottom - top);
@@ -91,7 +94,9 @@ function legend(chart) {
   const row = tag("p", { "aria-hidden": "true" });
   chart.series.forEach((series, s) => {
     const key = tag("svg", { width: 26, height: 12, style: "display:inline-block;width:26px;vertical-align:middle;margin-right:.3em" });
-    key.append(chart.kind === "bars"
+    key.append(chart.kind === "cells"
+      ? tag("rect", { x: 4, y: 1, width: 10, height: 10, fill: ["var(--s2)", "var(--s1)", "none"][s], "fill-opacity": s ? 1 : 0.35, stroke: "currentColor", "stroke-opacity": 0.4 })
+      : chart.kind === "bars"
       ? tag("rect", { x: 4, y: 1, width: 14, height: 10, fill: s === 1 ? "none" : `var(--s${s})`, stroke: `var(--s${s})`, "stroke-width": 2, "fill-opacity": s === 2 ? 0.35 : 1 })
       : tag("line", { x1: 0, x2: 24, y1: 6, y2: 6, stroke: `var(--s${s})`, "stroke-width": 3, "stroke-dasharray": DASHES[s] }));
     row.append(tag("span", { style: "display:inline-block;margin-right:1.2em" }, key, series.name));
@@ -113,9 +118,9 @@ function render({ model, el }) {
   const box = tag("section", { class: "mlx", "aria-label": spec.title }, tag("style", {}, STYLE), tag("p", { class: "mlx-title" }, spec.title), tag("p", {}, spec.about), svg, keys, said, controls);
   for (const control of spec.controls) {
     // the attribute keeps JupyterLab from taking the arrow keys for itself
-    const input = tag("input", { type: "range", min: control.min, max: control.max, step: control.step, "data-lm-suppress-shortcuts": "" });
+    const input = control.text ? tag("textarea", { rows: 2, spellcheck: "false", "data-lm-suppress-shortcuts": "" }) : tag("input", { type: "range", min: control.min, max: control.max, step: control.step, "data-lm-suppress-shortcuts": "" });
     const output = tag("output");
-    input.addEventListener("input", () => change(control.name, Number(input.value)));
+    input.addEventListener("input", () => (control.text ? set({ [control.name]: input.value }) : change(control.name, Number(input.value))));
     inputs[control.name] = { input, output };
     controls.append(tag("label", {}, control.label, output, input));
   }
@@ -150,7 +155,11 @@ function render({ model, el }) {
   function change(name, raw) {
     const control = spec.controls.find((c) => c.name === name);
     const value = Math.min(control.max, Math.max(control.min, control.min + Math.round((raw - control.min) / control.step) * control.step));
-    model.set("params", { ...model.get("params"), [name]: Number(value.toFixed(6)) });
+    set({ [name]: Number(value.toFixed(6)) });
+  }
+
+  function set(values) {
+    model.set("params", { ...model.get("params"), ...values });
     model.save_changes();
     update();
   }
@@ -158,8 +167,8 @@ function render({ model, el }) {
   function update() {
     const params = model.get("params"), state = compute(params), chart = chartOf(params, state), sentence = say(params, state);
     for (const [name, { input, output }] of Object.entries(inputs)) {
-      input.value = params[name];
-      output.textContent = tidy(params[name]);
+      if (input.value !== String(params[name])) input.value = params[name];
+      output.textContent = typeof params[name] === "string" ? "" : tidy(params[name]);
     }
     box.classList.toggle("mlx-dark", dark(box));
     locate = draw(svg, chart, Math.max(280, box.clientWidth - 32));
@@ -170,7 +179,12 @@ function render({ model, el }) {
 
   function dragged(event) {
     const frame = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / frame.width;
-    const { group, value } = locate((event.clientX - frame.left) * scale, (event.clientY - frame.top) * scale);
+    const { group, value, cell } = locate((event.clientX - frame.left) * scale, (event.clientY - frame.top) * scale);
+    if (spec.drag === "cells") {
+      const flips = model.get("params").flips ?? [];
+      if (cell !== null && event.type === "pointerdown") set({ flips: flips.includes(cell) ? flips.filter((c) => c !== cell) : [...flips, cell] });
+      return;
+    }
     const name = Array.isArray(spec.drag) ? spec.drag[held ?? group] : spec.drag;
     if (Array.isArray(spec.drag)) held ??= group;
     if (spec.play) model.set("params", { ...model.get("params"), [spec.play]: spec.controls.find((c) => c.name === spec.play).min });

@@ -17,6 +17,8 @@ Starting values, each with a default:
 - 06: `selection_explorer` with `rounds`, `rule`, `price`, `trained`
 - 07: `routing_explorer` with `belief`, `rival`, `prize`, `report`
 - 08: `rivals_explorer` with `value`, `echo`, `bid`
+- 09: `learners_explorer` with `round`, `price`, `learner`, `bidders`
+- 10: `lattice_explorer` with `rounds`, `caught`, `fine`, `heir`; `capstone_explorer` with `draw` and `rule`, a formula
 
 The reader drags in the drawing or moves the sliders (arrow keys work); ``widget.params`` is what they chose. All is
 drawn by ``explore_models.js`` and ``explore_view.js`` beside this file, from the texts and ranges in
@@ -34,12 +36,13 @@ import anywidget
 import traitlets
 
 FOLDER = Path(__file__).resolve().parent
+SCRIPTS = ("explore_models.js", "explore_evolution.js", "explore_view.js")
 SPECS: dict[str, dict[str, Any]] = json.loads((FOLDER / "explore_web.json").read_text(encoding="utf-8"))
 
 
 def source() -> str:
     """Return the JavaScript module that draws every explorer; its default export is an anywidget."""
-    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("explore_models.js", "explore_view.js"))
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 class Explorer(anywidget.AnyWidget):
@@ -49,7 +52,7 @@ class Explorer(anywidget.AnyWidget):
     ----------
     kind : str
         Which one: a key of ``explore_web.json``.
-    **start : float
+    **start : float, or str for a text
         Starting values by the name of their slider; the others start at their defaults.
 
     Raises
@@ -63,13 +66,19 @@ class Explorer(anywidget.AnyWidget):
     spec = traitlets.Dict().tag(sync=True)
     params = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, kind: str, **start: float) -> None:
+    def __init__(self, kind: str, **start: float | str) -> None:
         if kind not in SPECS:
             raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(SPECS)}")
         controls = {control["name"]: control for control in SPECS[kind]["controls"]}
         for name, value in start.items():
             if name not in controls:
                 raise ValueError(f"{kind} has no slider {name!r}; it has {', '.join(controls)}")
+            if controls[name].get("text"):
+                if not isinstance(value, str):
+                    raise ValueError(f"{name} is {value!r:.80}; it must be a text")
+                continue
+            if isinstance(value, str):
+                raise ValueError(f"{name} is {value!r:.80}; it must be a number")
             low, high = controls[name]["min"], controls[name]["max"]
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}; it must lie between {low} and {high}")
@@ -78,7 +87,7 @@ class Explorer(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         """Name the explorer and where its sliders stand."""
-        return f"{self.kind}_explorer({', '.join(f'{name}={value}' for name, value in self.params.items())})"
+        return f"{self.kind}_explorer({', '.join(f'{name}={value!r}' for name, value in self.params.items())})"
 
     def _repr_html_(self) -> str:
         """Return what a page without a kernel shows; the same script wakes it there."""
@@ -135,3 +144,18 @@ def routing_explorer(**start: float) -> Explorer:
 def rivals_explorer(**start: float) -> Explorer:
     """Explore what a `bid` earns at a `value` in three auctions against two rivals that `echo` now and then."""
     return Explorer("rivals", **start)
+
+
+def learners_explorer(**start: float) -> Explorer:
+    """Explore what simulated learners bid over time, by the auction's `price`, the `learner` and the `bidders`."""
+    return Explorer("learners", **start)
+
+
+def lattice_explorer(**start: float) -> Explorer:
+    """Explore cooperators and defectors on a grid: `caught` and removed, with an `heir`, or paying a `fine`."""
+    return Explorer("lattice", **start)
+
+
+def capstone_explorer(**start: float | str) -> Explorer:
+    """Explore what attackers find against a `rule` of payment that the reader writes; each `draw` is another attack."""
+    return Explorer("capstone", **start)

@@ -1,0 +1,25 @@
+"""What the greedy rule reaches of the best, against markets that can still be solved."""
+
+import numpy as np
+import pytest
+
+from mechlib import greedy_bundles, vcg_combinatorial
+from mechlib.course.crowd import greedy_share
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_share_is_at_most_the_true_one_and_at_least_what_the_theorem_says(seed):
+    share = greedy_share(np.random.default_rng(seed), 12, 6)
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 7, 12)
+    bundles = [frozenset(rng.choice(6, size, replace=False).tolist()) for size in sizes]
+    worth = rng.random(12) * np.sqrt(sizes)
+    bids = list(zip(range(12), bundles, worth.tolist(), strict=True))
+    got, best = (sum(w for w, b in zip(worth, sold.bundles, strict=True) if b)
+                 for sold in (greedy_bundles(bids, 6), vcg_combinatorial(bids, 6)))
+    assert share <= got / best + 1e-9 <= 1 + 1e-9 and got / best >= 1 / np.sqrt(6) - 1e-9
+    assert share > 0.3
+
+
+def test_where_nobody_is_in_the_way_of_anybody_nothing_is_lost():
+    assert greedy_share(np.random.default_rng(0), 1, 5) == pytest.approx(1)
