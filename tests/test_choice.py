@@ -1,9 +1,7 @@
 """Choosing by report or by mark: which rules make the truth best, and which lies the others invite."""
 
 from collections import Counter
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mechlib.attacks.audit import audit
-from mechlib.course import explore, plots
 from mechlib.mechanism import Award, Outcome, revenue
 from mechlib.rules.choice import best_mark, highest, impartial, score_auction, scored, softened
 from mechlib.rules.peer import select_impartially
-from mechlib.rules.scoring import expected_score, logarithmic, quadratic, spherical
+from mechlib.rules.scoring import logarithmic, quadratic, spherical
 from mechlib.settings import Beliefs, Values
 
 nan = np.nan
@@ -305,20 +302,3 @@ def test_a_rule_of_a_choice_and_a_score_is_an_award():
     assert audit(rule, Beliefs(BELIEFS, 2)).is_dsic  # everybody is scored, and being chosen is worth nothing
     assert not audit(rule, Beliefs(BELIEFS, 2, prize=0.05)).is_dsic
     assert revenue(rule([0.5, 1.0], [1, 1])) == pytest.approx(-1.75)
-
-
-def test_the_explorer_of_the_notebook_finds_the_truth_only_where_the_slot_is_priced():
-    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "07_routing_auctions.ipynb", as_version=4)
-    (cell,) = [c for c in notebook.cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
-    names = {"np": np, "plots": plots, "explore": explore, "expected_score": expected_score, "quadratic": quadratic}
-    exec(cell.source.replace("explore.explorer(", "box = explore.explorer("), names)
-    box = names["box"]
-    assert "report is 0.60" in box.sentence  # chosen alone: just above the rival's 0.6, in steps of 0.0025
-    box.controls["rule"].value = "inverse weights"
-    box.controls["prize"].value = 0.0
-    assert "report is 0.50" in box.sentence
-    box.controls["prize"].value = 0.05
-    assert "report is 0.60" in box.sentence
-    box.controls["rule"].value = "price the slot"
-    box.controls["rival"].value = 0.7
-    assert "it expects 0.000" in box.sentence  # belief 0.5 and benefit 0.05 do not reach 0.7
