@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mechlib.mechanism import checked, counted, function
+from mechlib.rules.vcg import parsed
 from mechlib.settings import show
 
 Bundle = frozenset[Hashable]
@@ -64,6 +65,10 @@ def false_names(
     goods = [*items]
     said, worth = checked("reports", reports, ndim=1).tolist(), dict(values)
     checked("values", [*worth.values()], ndim=1)
+    try:
+        parsed([*rivals, (0, frozenset(goods), 0.0)], goods)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"rivals or items do not fit: {error}") from error
     mine = 1 + max((agent for agent, *_ in rivals), default=-1)
     bundles = [frozenset(some) for size in range(1, len(goods) + 1) for some in itertools.combinations(goods, size)]
     ways = [*itertools.product(bundles, said)]

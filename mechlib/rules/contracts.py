@@ -87,12 +87,13 @@ def best_contract(chances: ArrayLike, costs: ArrayLike, values: ArrayLike, outsi
     ValueError
         As in `cheapest_contract`, for arguments that do not fit.
     """
+    least = real("outside", outside)
     table, cost = _checked(chances, costs)
     worth = _values(values, table)
     found = list[Contract]()
     for action in range(len(cost)):
         try:
-            offer = cheapest_contract(table, cost, action, outside)
+            offer = cheapest_contract(table, cost, action, least)
         except ValueError:
             continue  # nothing makes it best
         found.append(offer._replace(profit=float(table[action] @ worth) - offer.expected))

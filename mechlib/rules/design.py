@@ -355,7 +355,10 @@ def _likelihood(setting: Setting, prior: Any, kinds: Sequence[int]) -> list[Floa
 
 
 def _rows(prior: Any, kinds: Sequence[int]) -> list[Floats]:
-    shared = np.ndim(prior[0]) == 0
+    try:
+        shared = np.ndim(prior[0]) == 0
+    except (TypeError, LookupError) as error:
+        raise ValueError(f"prior is {prior!r:.80}: pass chances, one row for all or a row an agent") from error
     rows = [checked("prior", row) for row in ([prior] * len(kinds) if shared else prior)]
     if [row.shape for row in rows] != [(k,) for k in kinds] or any(abs(row.sum() - 1) > 1e-9 for row in rows):
         raise ValueError(f"prior must hold {[*kinds]} chances that sum to 1, one row for all or a row an agent")

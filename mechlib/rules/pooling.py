@@ -116,7 +116,7 @@ def market(
     """
     table = _beliefs(beliefs)
     m = table.shape[-1]
-    first = np.full(m, 1 / m) if start is None else _beliefs(numbers("start", start)[None])[0]
+    first = np.full(m, 1 / m) if start is None else _beliefs(numbers("start", start)[None], "start")[0]
     scale, reading = real("liquidity", liquidity, "(0, inf)"), flag("reads", reads)
     if first.shape != (m,) or not (table > 0).all() or not (first > 0).all():
         raise ValueError(f"beliefs and start must be positive and about {m} outcomes each: a price of 0 that comes "
@@ -134,10 +134,10 @@ def market(
     return Market(path, np.asarray(scale * np.diff(np.log(right), axis=-1)))
 
 
-def _beliefs(beliefs: ArrayLike) -> Floats:
-    table = checked("beliefs", beliefs)
+def _beliefs(beliefs: ArrayLike, name: str = "beliefs") -> Floats:
+    table = checked(name, beliefs)
     if table.ndim < 2 or (abs(table.sum(axis=-1) - 1) > 1e-9).any():
-        raise ValueError(f"beliefs must be (..., agents, outcomes), each agent's summing to 1; it has shape "
+        raise ValueError(f"{name} must be (..., agents, outcomes), each agent's summing to 1; it has shape "
                          f"{table.shape}")
     return table
 
