@@ -76,6 +76,16 @@ def figure(
     return drawn, drawn.subplots(rows, columns)
 
 
+def small(png: bytes) -> bytes:
+    """Return a PNG with at most 256 colours, a third of the size: our figures have few, and a page has many figures."""
+    from PIL import Image as Picture
+
+    buffer = io.BytesIO()
+    few = Picture.open(io.BytesIO(png)).quantize(256, method=Picture.Quantize.FASTOCTREE, dither=Picture.Dither.NONE)
+    few.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
 class Image:
     """A finished figure as a PNG of twice the resolution, with `alt` as its text; displays itself in a notebook."""
 
@@ -84,7 +94,7 @@ class Image:
             raise ValueError("alt is empty; say in a sentence what the figure shows")
         buffer = io.BytesIO()
         drawn.savefig(buffer, format="png", dpi=2 * DPI, metadata={"Software": None})
-        self.png, self.alt = buffer.getvalue(), " ".join(alt.split())
+        self.png, self.alt = small(buffer.getvalue()), " ".join(alt.split())
         self.width, self.height = (round(side * DPI) for side in drawn.get_size_inches())
 
     def __repr__(self) -> str:

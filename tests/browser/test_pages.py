@@ -112,7 +112,7 @@ def test_every_internal_link_and_anchor_exists() -> None:
 def test_the_site_stays_small() -> None:
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
     print(f"\nthe site holds {size / 1e6:.0f} MB")
-    assert size < 130e6
+    assert size < 120e6
 
 
 def head(name: str) -> str:
