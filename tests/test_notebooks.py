@@ -113,6 +113,15 @@ def test_its_pictures_are_described(path: Path) -> None:
 
 
 @each
+def test_an_explorer_is_stored_as_the_page_without_a_kernel_shows_it(path: Path) -> None:
+    for cell in cells(path, "code"):
+        if re.search(r"^\w+_explorer\(", cell["source"], re.M):
+            (output,) = cell["outputs"]
+            assert "data-mechlib-explorer" in "".join(output["data"]["text/html"]), cell["source"]
+            assert "application/vnd.jupyter.widget-view+json" not in output["data"], cell["source"]
+
+
+@each
 def test_captions_are_numbered_in_order(path: Path) -> None:
     """Every picture of a page that has captions is followed by one: "Figure 2.3. ..."; "Figure A2.1. ..." elsewhere."""
     number = str(int(path.name[:2])) if path in CHAPTERS else f"A{int(path.name.split('_')[1])}"

@@ -62,7 +62,7 @@ function drawBars(svg, chart, { left, right, top, bottom, low, high, y }) {
       svg.append(tag("text", { x: x + wide / 2, y: value < 0 ? y(value) + 13 : y(value) - 4, "text-anchor": "middle" }, tidy(value)));
     });
   });
-  return (px, py) => ({ group: Math.floor((px - left) / slot), value: low + ((bottom - py) / (bottom - top)) * (high - low) });
+  return (_, py) => ({ value: low + ((bottom - py) / (bottom - top)) * (high - low) });
 }
 
 function drawCurves(svg, chart, { left, right, top, bottom, y }) {
@@ -179,23 +179,19 @@ function render({ model, el }) {
 
   function dragged(event) {
     const frame = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / frame.width;
-    const { group, value, cell } = locate((event.clientX - frame.left) * scale, (event.clientY - frame.top) * scale);
+    const { value, cell } = locate((event.clientX - frame.left) * scale, (event.clientY - frame.top) * scale);
     if (spec.drag === "cells") {
       const flips = model.get("params").flips ?? [];
       if (cell !== null && event.type === "pointerdown") set({ flips: flips.includes(cell) ? flips.filter((c) => c !== cell) : [...flips, cell] });
       return;
     }
-    const name = Array.isArray(spec.drag) ? spec.drag[held ?? group] : spec.drag;
-    if (Array.isArray(spec.drag)) held ??= group;
     if (spec.play) model.set("params", { ...model.get("params"), [spec.play]: spec.controls.find((c) => c.name === spec.play).min });
-    if (name) change(name, value);
+    change(spec.drag, value);
   }
-  let held = null;
   if (spec.drag) {
     svg.classList.add("mlx-drag");
     svg.addEventListener("pointerdown", (event) => { svg.setPointerCapture(event.pointerId); dragged(event); event.preventDefault(); });
     svg.addEventListener("pointermove", (event) => svg.hasPointerCapture(event.pointerId) && dragged(event));
-    for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => { held = null; });
   }
 
   const resized = new ResizeObserver(() => update()), themed = new MutationObserver(() => update());
