@@ -44,17 +44,14 @@ def links(name: str) -> str:
     return '<p class="page-links">' + " ".join(row) + "</p>"
 
 
-def for_the_page(cell: dict[str, Any], name: str) -> None:
-    """Give pictures their descriptions, leave out what only a kernel can mean, say where an explorer can be moved."""
+def for_the_page(cell: dict[str, Any]) -> None:
+    """Give pictures their descriptions, and leave out what only a kernel can mean."""
     cell["outputs"] = [output for output in cell["outputs"] if "Not attempted yet." not in str(output.get("text", ""))]
     for output in cell.get("outputs", []):
         for described in output.get("metadata", {}).values():
             if isinstance(described, dict) and "alt" in described:
                 cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})["alt"] = described["alt"]
-        data = output.get("data", {})
-        if WIDGET in data and "text/html" not in data:
-            note = f'This explorer needs Python: <a href="{LIVE}{name}">run the page live</a> to move its controls.'
-            output["data"] = {"text/html": f'<p class="explorer-elsewhere">{note}</p>'}
+        output.get("data", {}).pop(WIDGET, None)  # a page without a kernel shows the explorer's own HTML
 
 
 def name_theorems(text: str, stem: str, count: Iterator[int]) -> str:
@@ -69,7 +66,7 @@ def stage_notebook(path: Path) -> None:
     count = itertools.count(1)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            for_the_page(cell, path.name)
+            for_the_page(cell)
         else:
             text = re.sub(r"```mermaid\n(.*?)```", lambda found: diagram(found[1]), "".join(cell["source"]), flags=re.S)
             cell["source"] = name_theorems(text, path.stem, count)
