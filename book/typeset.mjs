@@ -16,7 +16,11 @@ const { adaptor, output } = MathJax.startup;
 const typeset = (formulas) => {
   output.fontCache.clearCache();
   output.fontCache.clearLocalID();
-  const html = formulas.map(({ tex, display }) => adaptor.outerHTML(MathJax.tex2svg(tex, { display })));
+  const html = formulas.map(({ tex, display }) => {
+    const drawn = MathJax.tex2svg(tex, { display });
+    if (display) adaptor.setAttribute(drawn, "tabindex", "0"); // a wide one scrolls, by keyboard too
+    return adaptor.outerHTML(drawn);
+  });
   const glyphs = adaptor.outerHTML(output.fontCache.getCache());
   return { html, glyphs };
 };

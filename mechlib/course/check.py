@@ -6,7 +6,7 @@ marked \* are Python: an expression, or statements that define `answer`. They se
 
     ["02-a"]
     kind = "number"                   # number, choice, values, function, audit, proper or property
-    ask = "`payment`, what A pays"    # shown as: Not attempted yet. Define `payment`, what A pays.
+    ask = "`payment`, what A pays"    # what to define; said until there is an answer
     setup = "from mechlib import vcg"                     # * statements, run first
     expected = "vcg([[5, 0], [0, 6]]).payments[0]"        # * better computed than typed
     near = [{value = "5", say = "That is A's value; what do the others lose through A?"}]    # * optional

@@ -30,7 +30,7 @@ async function move(page, box) {
     const before = await said();
     await svg.scrollIntoViewIfNeeded();
     const frame = await svg.boundingBox();
-    await page.mouse.move(frame.x + frame.width * 0.2, frame.y + frame.height * 0.6);
+    await page.mouse.move(frame.x + frame.width * 0.5, frame.y + frame.height * 0.6);
     await page.mouse.down();
     await page.mouse.move(frame.x + frame.width * 0.25, frame.y + frame.height * 0.3, { steps: 5 });
     await page.mouse.up();
