@@ -17,6 +17,7 @@ BOOK = "https://book.invalid/"
 SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERED = re.compile(r"^(:{3,})\{(exercise|prf:(?!proof|ref)\w+)\}[ \t]*([^\n]*)\n((?::\w+:[^\n]*\n)*)", re.M)
+PROOF = re.compile(r"^(:{3,})\{prf:proof\}[ \t]*\n", re.M)  # which has no number
 CITED = re.compile(r"\{cite(?::\w+)?\}`[^`]*`")
 TERM = re.compile(r"\{term\}`([^`<]*?)(?: *<([^`>]*)>)?`")
 
@@ -53,6 +54,7 @@ class Page:
         """Return a cell of Markdown with everything resolved that only Sphinx can resolve."""
         text = CITED.sub(lambda _: next(self.citations), text)
         text = NUMBERED.sub(lambda found: f"{found[1]}{{admonition}} {next(self.titles)}\n", text)
+        text = PROOF.sub(r"\1{admonition} Proof\n", text)
         text = TERM.sub(self.term, text)
         text = re.sub(r"\]\((\w+)\.(?:ipynb|md)(#[^)]*)?\)", lambda f: f"]({BOOK}{f[1]}.html{f[2] or ''})", text)
         return re.sub(r"\]\((#[^)]+)\)", lambda found: f"]({BOOK}{self.name}{found[1]})", text)

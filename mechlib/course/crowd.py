@@ -27,7 +27,7 @@ def greedy_share(rng: np.random.Generator, agents: int, items: int) -> float:
     worth = rng.random(agents) * np.sqrt(sizes)
     sold = greedy_bundles(list(zip(range(agents), bundles, worth.tolist(), strict=True)), items)
     reached = worth[[bool(bundle) for bundle in sold.bundles]].sum()
-    column = np.repeat(np.arange(agents), sizes)
+    column = np.repeat(np.arange(agents), sizes.astype(np.intp))  # of 32 bits in a browser
     row = np.concatenate([sorted(bundle) for bundle in bundles])
     holds = csr_array((np.ones(len(row)), (row, column)), shape=(items, agents))
     bound = -linprog(-worth, A_ub=holds, b_ub=np.ones(items), bounds=(0, 1), method="highs").fun
