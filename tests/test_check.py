@@ -1,5 +1,7 @@
 """The checker: right answers pass, wrong ones are told why, and nothing a learner writes escapes as a traceback."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -33,10 +35,19 @@ NUMBER = Exercise(
         (2, "Not yet. Upside down. Halve 1."),
         ("half", "Not yet. Give a single number; 'half' is not one. Halve 1."),
         ("0.5", "Not yet. Give a single number; '0.5' is not one. Halve 1."),
+        (float("nan"), "Not yet. Give a single number; nan is not one. Halve 1."),
     ],
 )
 def test_a_number_is_called_too_high_or_too_low_and_never_given_away(answer, message):
     assert told(NUMBER, answer) == message
+
+
+def test_a_witness_says_of_any_other_number_what_is_wrong_with_it():
+    witness = "lambda x: f'Twice {x:g} is {2 * x:g}, not 1.'"
+    exercise = dataclasses.replace(NUMBER, witness=witness)
+    assert told(exercise, 0.6) == "Not yet. Twice 0.6 is 1.2, not 1. Halve 1."
+    assert told(exercise, 2) == "Not yet. Upside down. Halve 1."
+    assert told(exercise, 0.5) == "Right."
 
 
 def test_an_infinite_number_can_be_expected():

@@ -84,6 +84,18 @@ def test_every_wrong_answer_fails_with_its_message(name):
         assert "not attempted" not in judged.message
 
 
+@pytest.mark.parametrize("name", [name for name in EXERCISES if find(name).kind == "number"])
+def test_a_number_that_nobody_foresaw_is_told_what_is_wrong_with_it_and_not_only_the_direction(name):
+    exercise = find(name)
+    expected = python(exercise.expected, exercise.names())
+    said = [verdict(exercise, expected + step) for step in (-17.3, -1.01, -0.013, 0.0171, 1.02, 19.7)]
+    wrong = [judged.message for judged in said if not judged.right]  # an exercise may take a range
+    assert len(wrong) >= 3
+    assert not [message for message in wrong if "too high" in message or "too low" in message]
+    assert len(set(wrong)) >= 3, "it says the same of different mistakes"
+    assert not [message for message in wrong if "of the form that is asked for" in message]
+
+
 @pytest.mark.parametrize("name", [name for name in EXERCISES if find(name).also])
 def test_every_other_right_answer_passes(name):
     exercise = find(name)

@@ -10,6 +10,7 @@ marked \* are Python: an expression, or statements that define `answer`. They se
     setup = "from mechlib import vcg"                     # * statements, run first
     expected = "vcg([[5, 0], [0, 6]]).payments[0]"        # * better computed than typed
     near = [{value = "5", say = "That is A's value; what do the others lose through A?"}]    # * optional
+    witness = "lambda x: f'With {x:g} to pay, A ...'"     # * optional: says of any other number what is wrong with it
     hint = "Solve it again without A."   # optional, said after every miss
     right = "A pays its externality."    # optional, said after success
     also = ["4.0"]                       # other right answers*, which must pass
@@ -20,7 +21,8 @@ marked \* are Python: an expression, or statements that define `answer`. They se
 
 What the kinds take, besides the keys above:
 
-- number: a number. `expected`\ \*, `tolerance` (absolute, 1e-6 unless told), `near`.
+- number: a number. `expected`\ \*, `tolerance` (absolute, 1e-6 unless told), `near`, and `witness`\ \*, a function of
+  the number that was given to the sentence that is said of it, by a case: what would follow if it were right.
 - choice: a letter or word. `key`, and ``say = {a = "why not a", ...}`` with a message for each wrong option.
 - values: an array, a tuple, any value. `expected`\ \*, `tolerance`, `near`.
 - function: a function. `expected`\ \* is the reference function, `cases`\ \* a list of argument tuples, `tolerance`.
@@ -33,14 +35,16 @@ What the kinds take, besides the keys above:
 - property: anything at all, judged by its `test`\ \* alone.
 
 `test`\ \* is open to every kind and runs last: statements in which `answer` is the answer and ``assert ok, "message"``
-says what is wrong. A number that is missed is called too high or too low, and never given away; for functions, arrays
-and mechanisms the message says on which input, what came out and what was expected.
+says what is wrong. A number that is missed is never given away, and called too high or too low where it is neither in
+`near` nor told by a `witness`; for functions, arrays and mechanisms the message says on which input, what came out and
+what was expected.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
+import math
 import tomllib
 import traceback
 import warnings
@@ -64,6 +68,7 @@ class Exercise:
     expected: str = ""
     tolerance: float = 1e-6
     near: Sequence[Mapping[str, str]] = ()
+    witness: str = ""
     key: str = ""
     say: Mapping[str, str] = field(default_factory=dict)
     cases: str = ""
@@ -155,11 +160,17 @@ def _number(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | 
         if isinstance(answer, str):
             raise TypeError
         given = float(answer)
+        if math.isnan(given):
+            raise ValueError
     except (TypeError, ValueError):
         return f"Give a single number; {show(answer)} is not one."
     if abs(given - expected) <= exercise.tolerance or given == expected:
         return None
-    return _near(exercise, given, names) or f"{show(given)} is too {'high' if given > expected else 'low'}."
+    if (known := _near(exercise, given, names)) is not None:
+        return known
+    if exercise.witness:
+        return str(python(exercise.witness, names)(given))
+    return f"{show(given)} is too {'high' if given > expected else 'low'}."
 
 
 def _choice(exercise: Exercise, answer: Any, names: Mapping[str, Any]) -> str | None:
