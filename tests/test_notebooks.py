@@ -103,6 +103,41 @@ def test_it_says_where_it_stops_working_and_where_to_read_on(path: Path) -> None
     assert re.search(r"read(ing)?\b|references", headings), headings
 
 
+def sources(text: str) -> list[str]:
+    """Return what a text cites or links to, in order."""
+    found = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`|\]\((https?://[^)]+)\)", text)
+    return [name.strip() for keys, link in found for name in (link or keys).split(",")]
+
+
+def reading(path: Path) -> list[str]:
+    """Return the two lists at a chapter's end of what to read next: for builders, and for theorists."""
+    builders, theorists = prose(path).split("**For builders**\n\n- ")[1].split("**For theorists**\n\n- ")
+    return [part.split("\n\n")[0] for part in (builders, theorists)]
+
+
+@chapter
+def test_a_chapter_says_what_builders_and_theorists_read_next(path: Path) -> None:
+    for part in reading(path):
+        items = part.split("\n- ")
+        assert 2 <= len(items) <= 4, part
+        for item in items:
+            said = re.sub(r"\*[^*]+\*|\{cite\}`[^`]+`|\[[^]]+\]\([^)]+\)", "", item)  # beside titles, keys and links
+            assert sources(item) and len(said.split()) >= 5, f"say what it gives: {item}"
+
+
+def test_no_chapter_sends_a_reader_where_another_does() -> None:
+    listed = [source for path in CHAPTERS for part in reading(path) for source in sources(part)]
+    assert len(listed) == len(set(listed)), sorted({source for source in listed if listed.count(source) > 1})
+
+
+def test_further_reading_is_that_of_the_chapters() -> None:
+    table = (NOTEBOOKS.parent / "book" / "reading.md").read_text().split("## By chapter")[1]
+    rows = {re.findall(r"\w+\.ipynb", row)[0]: row.split(" | ")[1:] for row in re.findall(r"^\| \[.*$", table, re.M)}
+    assert rows.keys() == {path.name for path in CHAPTERS}
+    for path in CHAPTERS:
+        assert [sources(part) for part in rows[path.name]] == [sources(part) for part in reading(path)], path.stem
+
+
 @each
 def test_its_pictures_are_described(path: Path) -> None:
     for cell in cells(path, "code"):
