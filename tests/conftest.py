@@ -24,3 +24,13 @@ def times(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """How often an attack is tried: a sample of times, or with `--full` that many."""
     full = request.config.getoption("--full")
     return lambda sample, whole: whole if full else sample
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one worker run all tests of a file; those of the exercises and on Claude take long and are shared out."""
+    for item in items:
+        group = item.path.stem
+        if group == "test_exercises" and hasattr(item, "callspec"):
+            group += str(item.callspec.params.get("name", ""))[:2]  # a chapter: its solutions share what it computed
+        if group != "test_claude":
+            item.add_marker(pytest.mark.xdist_group(group))

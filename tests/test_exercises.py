@@ -2,10 +2,13 @@
 
 import ast
 import asyncio
+import dis
 import inspect
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
+from types import CodeType
 
 import nbformat
 import pytest
@@ -22,12 +25,35 @@ def in_notebooks(monkeypatch):
     monkeypatch.chdir(NOTEBOOKS)
 
 
+@cache
+def pages(chapter):
+    """The cells of each page of a chapter: its notebook and those of its appendix."""
+    paths = [*NOTEBOOKS.glob(f"{chapter}_*.ipynb"), *NOTEBOOKS.glob(f"appendix_{chapter}_*.ipynb")]
+    return {path.stem: nbformat.read(path, as_version=4).cells for path in paths}
+
+
+def page_of(name):
+    """The name of the page that holds an exercise."""
+    holds = f'check("{name}"'
+    (found,) = [page for page, cells in pages(name[:2]).items() if any(holds in cell.source for cell in cells)]
+    return found
+
+
 def notebook(name):
-    """The cells of the page that holds an exercise: its chapter, or a page of the chapter's appendix."""
-    pages = [*NOTEBOOKS.glob(f"{name[:2]}_*.ipynb"), *NOTEBOOKS.glob(f"appendix_{name[:2]}_*.ipynb")]
-    found = [nbformat.read(path, as_version=4).cells for path in pages]
-    (page,) = [cells for cells in found if any(f'check("{name}"' in cell.source for cell in cells)]
-    return page
+    """The cells of the page that holds an exercise."""
+    return pages(name[:2])[page_of(name)]
+
+
+def solution(name):
+    """The code and the reasons of an exercise's solution."""
+    (cell,) = [cell for cell in notebook(name) if is_solution(cell) and f'check("{name}"' in cell.source]
+    shape = r"<details.*?```python\n(.*?)\n```\n\n(.*)\n\n</details>"
+    return re.fullmatch(shape, cell.source, re.DOTALL).groups()
+
+
+def is_solution(cell):
+    """Whether a cell is an exercise's solution."""
+    return cell.cell_type == "markdown" and "solution" in cell.metadata.get("tags", [])
 
 
 def printed(cell):
@@ -35,36 +61,49 @@ def printed(cell):
     return "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
 
 
-def bound(tree):
-    """The names that a piece of code defines at its top level."""
-    found = set()
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            found.update((name.asname or name.name).split(".")[0] for name in node.names)
-        else:
-            names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
-            found.update(part.id for part in names if isinstance(part.ctx, ast.Store))
-    return found
+def compiled(source):
+    """Compile a cell as a notebook does: `await` may stand at its top level."""
+    return compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-def needed(sources, code):
-    """Those of the sources, in order, that define what the code uses, and what these use in turn."""
-    wanted, chosen = {part.id for part in ast.walk(ast.parse(code)) if isinstance(part, ast.Name)}, []
-    for source in reversed(sources):
-        tree = ast.parse(source)
-        if bound(tree) & wanted:
-            wanted |= {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
-            chosen.insert(0, source)
+def bound(code):
+    """The names that a cell defines for those that follow; not the loop variables of its comprehensions."""
+    return {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_NAME"}
+
+
+def used(code):
+    """The names that a cell, and the functions in it, look up outside themselves."""
+    found = {step.argval for step in dis.get_instructions(code) if step.opname in {"LOAD_NAME", "LOAD_GLOBAL"}}
+    return found.union(*(used(part) for part in code.co_consts if isinstance(part, CodeType)))
+
+
+def needed(cells, wanted):
+    """Those of the cells, in order, that define a name that is wanted, and what these use in turn."""
+    chosen = []
+    for cell in reversed(cells):
+        if bound(cell) & wanted:
+            wanted = wanted | used(cell)
+            chosen.insert(0, cell)
     return chosen
 
 
-async def run(source, names):
-    """Run a piece of code as a notebook does: `await` may stand at its top level."""
-    made = eval(compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+async def run(code, names):
+    """Run a cell."""
+    made = eval(code, names)
     if inspect.isawaitable(made):
         await made
+
+
+@cache
+def ready(page):
+    """What a reader has when the exercises begin: the names of all cells of a page that its solutions need."""
+    cells = pages(re.search(r"\d\d", page)[0])[page]
+    asked = [name for name in EXERCISES if name[:2] in page and page_of(name) == page]
+    before = [compiled(cell.source) for cell in cells if cell.cell_type == "code" and 'check("' not in cell.source]
+    names = {}
+    for cell in needed(before, set().union(*(used(compiled(solution(name)[0])) for name in asked))):
+        asyncio.run(run(cell, names))
+    return names
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[0-9]*.ipynb")), ids=lambda path: path.stem)
@@ -112,18 +151,9 @@ def test_every_exercise_has_a_stub_that_runs(name):
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_every_solution_is_right_and_gives_its_reasons(name, capsys):
-    found = notebook(name)
-    (place,) = [
-        place for place, cell in enumerate(found)
-        if cell.cell_type == "markdown" and f'check("{name}"' in cell.source and "solution" in cell.metadata["tags"]
-    ]
-    shape = r"<details.*?```python\n(.*?)\n```\n\n(.*)\n\n</details>"
-    code, reasons = re.fullmatch(shape, found[place].source, re.DOTALL).groups()
+    code, reasons = solution(name)
     assert len(reasons.split()) >= 5
-    names = {}
-    before = [cell.source for cell in found[:place] if cell.cell_type == "code" and 'check("' not in cell.source]
-    for source in [*needed(before, code), code]:
-        asyncio.run(run(source, names))
+    asyncio.run(run(compiled(code), dict(ready(page_of(name)))))
     assert f"{name}: Right." in capsys.readouterr().out
 
 

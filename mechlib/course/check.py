@@ -111,9 +111,9 @@ def show(value: Any) -> str:
     elif isinstance(value, (float, np.floating)):
         text = f"{value:.4g}"
     elif isinstance(value, np.ndarray):
-        text = show(value.tolist())
+        text = show((value[:40] if value.ndim else value).tolist())
     elif isinstance(value, (list, tuple)):
-        inside = ", ".join(map(show, value))
+        inside = ", ".join(map(show, value[:40]))  # more is longer than 100 characters, whatever it is
         text = f"[{inside}]" if isinstance(value, list) else f"({inside})"
     else:
         text = getattr(value, "__name__", repr(value)).replace("<lambda>", "your function")
