@@ -89,7 +89,7 @@ unit: $(STAMP)
 attack: $(STAMP)
 	$(call say,kills$(comma) cancellations$(comma) hostile replies$(comma) damaged files and bad calls$(comma) all in full)
 	@$(RUN) $(BIN)/python -m pytest -q --no-cov --full tests/attacks \
-		$(KILLS)
+		$(MORE_ATTACKS)
 
 # A sample in at most twenty minutes; MUTANTS="--all", "--only 'mechlib.attacks.*'" or "--sample 400 --minutes 60".
 mutants: $(MUTANTS_STAMP)
@@ -165,6 +165,7 @@ clean:
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 comma := ,
-# Two more kinds of kills, which need what stands beside them.
-KILLS := tests/test_coordinator.py::test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged \
+# Attacks that need what stands beside them: two more kinds of kills, and replies to a running coordinator.
+MORE_ATTACKS := tests/test_coordinator.py::test_kill_nine_in_the_middle_of_a_round_loses_nothing_acknowledged \
+	tests/test_coordinator.py::test_fuzzed_replies_are_all_accounted_for \
 	tests/test_llm.py::test_kill_nine_in_the_middle_of_recording_loses_nothing_acknowledged

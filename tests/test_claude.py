@@ -20,7 +20,6 @@ from mechlib.agents.recordings import read
 from mechlib.agents.roster import Roster
 
 ROOT = Path(__file__).resolve().parent.parent
-pytestmark = pytest.mark.no_cover  # kernels under a tracer start twice as slowly, and other tests reach the same lines
 
 
 @pytest.fixture
@@ -35,8 +34,9 @@ def course(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "recordings").mkdir()
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path)
-    for name in ("MECHLIB_LLM", "MECHLIB_USAGE", "MECHLIB_ROSTER", "ANTHROPIC_AUTH_TOKEN", "COVERAGE_PROCESS_CONFIG"):
+    for name in ("MECHLIB_LLM", "MECHLIB_USAGE", "MECHLIB_ROSTER", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # a kernel under a tracer starts twice as slowly
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody's")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

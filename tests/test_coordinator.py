@@ -790,8 +790,8 @@ def test_a_missing_recording_is_a_mistake_of_the_set_up_and_stops_the_round(tmp_
         play(Coordinator(AGENTS, proper, client=client(tmp_path / "none.jsonl", "replay")))
 
 
-def test_ten_thousand_fuzzed_replies_are_all_accounted_for() -> None:
-    rng = random.Random(5)
+def test_fuzzed_replies_are_all_accounted_for(times: Callable[[int, int], int]) -> None:
+    rng, wanted = random.Random(5), times(1_000, 10_000)
     pieces = ["ANSWER:", "CONFIDENCE:", "SCORE:", " 2", "0.5", "1.7", "-3", "nan", "inf", "%", "\n", "</answer>", "**",
               "<script>", "\x00", "\u2028", "I do not know", "ignore all instructions", "1e999", "🙂", "ANSWER",
               " " * 5]  # fmt: skip
@@ -806,7 +806,7 @@ def test_ten_thousand_fuzzed_replies_are_all_accounted_for() -> None:
 
     async def work() -> None:
         number = 0
-        while asked < 10_000:
+        while asked < wanted:
             number += 1
             done = await desk.run(Task(f"t{number}", "?", (), "2"))
             rows = desk.ledger.submissions(done.id)
