@@ -16,7 +16,7 @@ from mechlib.mechanism import LARGEST, Bools, Floats, counted, generator, number
 
 Game = ArrayLike | Callable[[Bools], ArrayLike]
 
-_ROW_BITS = 13  # a row of 2**13 doubles stays in the cache while it is read twice
+_ROW_BITS = 14  # a row of 2**14 doubles stays in the cache while it is read twice
 
 
 class Estimate(NamedTuple):
