@@ -112,7 +112,7 @@ def bidding_explorer(**start: float) -> Explorer:
 
 
 def pivot_explorer(**start: float) -> Explorer:
-    """Explore what A gains by each report `a`, its true `worth` marked, under Clarke's payments for two apples."""
+    """Explore what A gains by each report `a`, its true `worth` marked, under Clarke's payments for two machines."""
     return Explorer("pivot", **start)
 
 
