@@ -19,7 +19,8 @@ from table import Ratio, best_of, report
 from mechlib.agents.llm import client
 from mechlib.agents.roster import Agent
 from mechlib.agents.tasks import Task
-from mechlib.desk.coordinator import Coordinator, Round
+from mechlib.desk.coordinator import Coordinator
+from mechlib.desk.rounds import Round
 from mechlib.mechanism import Award
 from mechlib.rules.choice import highest
 from mechlib.rules.scoring import quadratic

@@ -24,8 +24,10 @@ from mechlib import Award, Beliefs, Outcome, Recorded, audit, replay, second_pri
 from mechlib.agents.llm import MissingRecording, client
 from mechlib.agents.roster import Agent, Model, Roster
 from mechlib.agents.tasks import Task, grading_prompt
-from mechlib.desk.coordinator import Coordinator, Round, Submission
+from mechlib.desk.calls import Submission
+from mechlib.desk.coordinator import Coordinator
 from mechlib.desk.ledger import Ledger
+from mechlib.desk.rounds import Round
 from mechlib.desk.terms import draw
 from mechlib.rules.choice import highest
 from mechlib.rules.scoring import absolute, abstain_pays, logarithmic, quadratic, second_report

@@ -32,7 +32,8 @@ from test_coordinator import (
 from mechlib import Award, Coordinator, FunctionAgent, Ledger, quadratic
 from mechlib.agents.protocol import FunctionGrader
 from mechlib.agents.tasks import Task
-from mechlib.desk.coordinator import Round, Submission
+from mechlib.desk.calls import Submission
+from mechlib.desk.rounds import Round
 from mechlib.rules.choice import highest
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pydantic.PydanticDeprecatedSince20")
@@ -558,7 +559,7 @@ def test_drawn_trust_gives_work_to_the_little_known_and_mean_trust_to_the_best_s
         agents = [FunctionAgent(name, returns(("2", 0.8))) for name in "ab"]
         options: dict[str, Any] = {"team_size": 1, "exploration": 0.0, "trust": trust}
         desks = [Coordinator(agents, proper, book, seed=k, **options) for k in range(60)]
-        return [desk._team(7, np.random.default_rng(k))[0] for k, desk in enumerate(desks)]
+        return [desk.planner.team(7, np.random.default_rng(k))[0] for k, desk in enumerate(desks)]
 
     assert first("mean", 1).count("b") == 0 < first("drawn", 60).count("b") < first("drawn", 1).count("b") < 30
     for option in ("trust", "ties", "unmarked"):

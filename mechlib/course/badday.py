@@ -24,8 +24,9 @@ from tqdm import tqdm
 from mechlib.agents.protocol import FunctionAgent, FunctionGrader
 from mechlib.agents.tasks import Task
 from mechlib.course.statistics import Interval, over_seeds
-from mechlib.desk.coordinator import Coordinator, Round
+from mechlib.desk.coordinator import Coordinator
 from mechlib.desk.ledger import Ledger
+from mechlib.desk.rounds import Round
 from mechlib.mechanism import Award, Bools, Floats
 from mechlib.rules.choice import best_mark, highest
 from mechlib.rules.scoring import quadratic

@@ -24,8 +24,7 @@ import asyncio
 import dataclasses
 import math
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +46,8 @@ from mechlib.desk.calls import (
     shown,
 )
 from mechlib.desk.ledger import Ledger, LedgerError
+from mechlib.desk.planner import Planner
+from mechlib.desk.rounds import Plan, Round, mean_marks
 from mechlib.desk.terms import as_chances, draw, terms, tied
 from mechlib.mechanism import Floats, Ints, Rule, counted, real
 from mechlib.rules.scoring import quadratic
@@ -59,112 +60,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Plan(NamedTuple):
-    """What some tasks will take: calls, tokens and price, estimated before anybody is called.
-
-    Attributes
-    ----------
-    answers, marks : int
-        How many calls will be made for answers, and at most for marks (silence is not marked). A client's own retries
-        come on top.
-    entered, written : int
-        About how many tokens will be read (one for three characters), and the most that will be written.
-    price : int
-        Of these tokens, in the ledger's minor units: millionths of the roster's currency.
-    unknown : tuple of str
-        Agents and graders that do not say how long their calls are (they have no `size`): they count as calls alone.
-    """
-
-    answers: int
-    marks: int
-    entered: int
-    written: int
-    price: int
-    unknown: tuple[str, ...] = ()
-
-    @property
-    def calls(self) -> int:
-        """All calls."""
-        return self.answers + self.marks
-
-    def __str__(self) -> str:
-        said = (f"{self.calls} calls ({self.answers} answers, {self.marks} marks), about {self.entered} tokens in and "
-                f"at most {self.written} out, price {self.price}")
-        return said + (f"; not known of {', '.join(self.unknown)}" if self.unknown else "")
-
-
 Choice = Callable[[Floats, Floats], ArrayLike]
-
-
-@dataclass(frozen=True)
-class Round:
-    """One finished round. Arrays are in the order of `team`; NaN marks what there was nothing to say about.
-
-    Attributes
-    ----------
-    id : int
-        Its number in the ledger.
-    task : Task
-    team : tuple of str
-    submissions : tuple of Submission
-    reports : ndarray, shape (n,)
-        The confidences as the rule read them; NaN is silence, or a fault.
-    costs : ndarray, shape (n,)
-        What each answer cost: its price where the coordinator has a roster, else its tokens.
-    graders : tuple of str
-    marks : ndarray, shape (graders, n)
-        What each grader said of each answer, in [0, 1]; NaN where it said nothing (its own answer, no answer, a mark
-        that cannot be read).
-    chances : ndarray, shape (n,)
-        How likely each answer was to be passed on.
-    chosen : int or None
-        Index in `team` of the answer that was.
-    found : ndarray, shape (n,)
-        How right each answer turned out: by the key, or else the mean mark.
-    rewards : ndarray, shape (n,)
-        What the rule granted, in its own units; NaN for an answer of which nothing was found.
-    payments : ndarray of int, shape (n,)
-        Paid TO the team for their answers, minor units.
-    fees : mapping of str to int
-        Paid TO the graders, for how well they predicted a key that is known; empty where it is not.
-    gradings : tuple of Grading
-        Every call of a grader, with its cost.
-    faults : tuple of Fault
-        What went wrong, as what it was.
-    """
-
-    id: int
-    task: Task
-    team: tuple[str, ...]
-    submissions: tuple[Submission, ...]
-    reports: Floats
-    costs: Floats
-    graders: tuple[str, ...]
-    marks: Floats
-    chances: Floats
-    chosen: int | None
-    found: Floats
-    rewards: Floats
-    payments: NDArray[np.int64]
-    fees: Mapping[str, int]
-    gradings: tuple[Grading, ...] = ()
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def answer(self) -> str | None:
-        """The answer that is passed on, or None where there is none."""
-        return None if self.chosen is None else self.submissions[self.chosen].answer
-
-    @property
-    def mean_marks(self) -> Floats:
-        """The mean mark of each answer, shape (n,); NaN where nobody marked it."""
-        return _mean(self.marks)
-
-    @property
-    def spent(self) -> Cost:
-        """What all calls of the round cost together, the graders' too; the seconds are added up as well."""
-        costs = [s.cost for s in self.submissions] + [g.cost for g in self.gradings]
-        return Cost(sum(c.tokens for c in costs), sum(c.seconds for c in costs), sum(c.price for c in costs))
 
 
 class Coordinator:
@@ -311,32 +207,19 @@ class Coordinator:
                  f"choose must be a function of (reports, marks), like mechlib.rules.choice.impartial, not {choose!r}")
         _require(settle in ("key", "marks"),
                  f'settle must be "key" or "marks"; it is {settle!r}')
-        _require(reputation in ("found", "reward"),
-                 f'reputation must be "found" or "reward"; it is {reputation!r}')
         _require(unmarked in ("wrong", "unknown"),
                  f'unmarked must be "wrong" or "unknown"; it is {unmarked!r}')
         _require(ties in ("drawn", "listed"),
                  f'ties must be "drawn" or "listed"; it is {ties!r}')
-        _require(trust in ("mean", "drawn"),
-                 f'trust must be "mean" or "drawn"; it is {trust!r}')
         _require(fees in ("score", "skill"),
                  f'fees must be "score" or "skill"; it is {fees!r}')
-        _require(self.team_size <= len(names),
-                 f"team_size must lie in 1..{len(names)}; it is {team_size}")
-        real("exploration", exploration, "[0, 1]"), real("discount", discount, "(0, 1]")
         real("grading_share", grading_share, "[0, 1)"), real("timeout", timeout, "(0, inf)")
-        real("newcomer_weight", newcomer_weight, "[0, inf)")
-        if not (isinstance(newcomer, str) and newcomer == "known"):
-            real("newcomer", newcomer)
         _require(all(map(callable, self.strategies.values())),
                  f"strategies must be functions, by agent name; they are {strategies!r:.80}")
         _require(set(self.strategies) <= set(names),
                  f"strategies name {sorted(set(self.strategies) - set(names))}, but the agents are {names}")
         _require(set(self.owners) <= set(names),
                  f"owners name {sorted(set(self.owners) - set(names))}, but the agents are {names}")
-        seats = len(set(self.owners.values()))
-        _require(self.team_size <= seats,
-                 f"owners are {seats}, and each takes one place in a team: team_size must lie in 1..{seats}")
         called = {who.model for who in (*agents, judge) if isinstance(who, Agent)}
         unpriced = called - set(roster.models if roster else called)
         _require(not unpriced,
@@ -348,10 +231,10 @@ class Coordinator:
         self.agents = dict(zip(names, self._seated(agents), strict=True))
         self.judge = self._grader(judge) if isinstance(judge, Agent) else judge
         self.graders = graders if judge is not None or graders == "peers" else None
-        self.choose, self.settle, self.reputation, self.fees = choose, settle, reputation, fees
-        self.unmarked, self.ties, self.trust = unmarked, ties, trust
-        self.exploration, self.discount, self.timeout = exploration, discount, timeout
-        self.newcomer, self.newcomer_weight = newcomer, newcomer_weight
+        self.planner = Planner(self.ledger, self.owners, self.team_size, exploration, discount, newcomer,
+                               newcomer_weight, reputation, trust, self.seed)
+        self.choose, self.settle, self.fees = choose, settle, fees
+        self.unmarked, self.ties, self.timeout = unmarked, ties, timeout
         self.peers = self._peers() if self.graders == "peers" else {}
         self.grading_share = grading_share if self.graders else 0.0
         self.terms = terms(rule, self.team_size, choice=choose is None)
@@ -464,7 +347,7 @@ class Coordinator:
         with self.ledger.transaction():
             number = self.ledger.begin(task.id, self.budget)
             rng = np.random.default_rng([self.seed, number])
-            team = self._team(number, rng)
+            team = self.planner.team(number, rng)
             self.ledger.note("round", round=number, team=list(team))
         return number, team, rng
 
@@ -495,7 +378,7 @@ class Coordinator:
                  f"{begun and begun['team']}")
         assert begun is not None
         rng = np.random.default_rng([self.seed, number])
-        self._team(number, rng)  # draws what was drawn when the round began; the team is what it was then
+        self.planner.team(number, rng)  # draws what was drawn when the round began; the team is what it was then
         return await self._round(number, task, tuple(begun["team"]), rng)
 
     async def _round(self, number: int, task: Task, team: tuple[str, ...], rng: np.random.Generator) -> Round:
@@ -518,7 +401,7 @@ class Coordinator:
         chances = self._chosen_by(reports, marks, costs, order, faults)
         chosen = draw(chances, rng)
         verdicts = self._verdicts(task, submissions, faults)
-        found = verdicts if self._keyed(task) else _mean(marks)
+        found = verdicts if self._keyed(task) else mean_marks(marks)
         rewards = self._rewards(submissions, found, costs, order, faults)
         payments = self._payments(rewards)
         fees = self._fees(task, graders, marks, verdicts, _asked(submissions, list(graders), self._may_mark))
@@ -540,44 +423,6 @@ class Coordinator:
     def _require_verdict(self, task: Task) -> None:
         _require(self._keyed(task) or self.graders is not None,
                  f"task {task.id!r} has no key, and nobody marks: give a judge=")
-
-    def _team(self, number: int, rng: np.random.Generator) -> tuple[str, ...]:
-        """Pick a team: each place goes to the best reputation left, or now and then to anybody."""
-        names = list(self.agents)
-        reputation = self._reputations(names)
-        if self.trust == "drawn":
-            reputation = self._drawn(reputation, np.random.default_rng([self.seed, number, 2]))
-        owned: dict[str, list[str]] = {}
-        for name in names:
-            owned.setdefault(self.owners[name], []).append(name)
-        trust = {owner: self._pooled(reputation, mine) for owner, mine in owned.items()}
-        shuffled = [list(owned)[k] for k in rng.permutation(len(owned))]
-        rest = sorted(shuffled, key=lambda owner: -trust[owner])
-        team = []
-        for _ in range(self.team_size):
-            mine = owned[rest.pop(int(rng.integers(len(rest))) if rng.random() < self.exploration else 0)]
-            team.append(mine[int(rng.integers(len(mine)))] if len(mine) > 1 else mine[0])
-        return tuple(sorted(team, key=names.index))
-
-    def _reputations(self, names: Sequence[str]) -> dict[str, float]:
-        known = self.ledger.newcomers(of=self.reputation) if self.newcomer == "known" else float(self.newcomer)
-        start = 0.0 if known is None else known
-        return self.ledger.reputations(names, self.discount, start, self.reputation, self.newcomer_weight)
-
-    def _pooled(self, reputation: Mapping[str, float], names: Sequence[str]) -> float:
-        """Return one reputation for all names of an owner: each counts by the results that it rests on."""
-        if len(names) == 1:
-            return reputation[names[0]]
-        known = [self.ledger.evidence(name, self.discount, self.reputation) for name in names]
-        weights = known if sum(known) > 0 else [1.0] * len(names)
-        return sum(w * reputation[name] for w, name in zip(weights, names, strict=True)) / sum(weights)
-
-    def _drawn(self, reputation: Mapping[str, float], rng: np.random.Generator) -> dict[str, float]:
-        """Return one draw for each agent of what it may be worth: a result varies by about a half."""
-        known = [self.ledger.evidence(name, self.discount, self.reputation) for name in reputation]
-        wide = 0.5 / np.sqrt(np.array(known) + max(self.newcomer_weight, 1.0))
-        return {name: float(draw) for name, draw in
-                zip(reputation, rng.normal([*reputation.values()], wide), strict=True)}
 
     async def _submit(self, number: int, task: Task, name: str, faults: list[Fault]) -> Submission:
         """Ask one agent, read its reply, let its strategy have its way, and write down what it hands in."""
@@ -683,7 +528,7 @@ class Coordinator:
         if self.choose is not None:
             chances = as_chances("what choose returns", self.choose(reports.copy(), marks.copy()), len(reports))
         else:
-            known = np.nan_to_num(_mean(marks))
+            known = np.nan_to_num(mean_marks(marks))
             chances = np.empty(len(reports))
             chances[order] = self.terms.chances(reports[order], known[order], costs[order])
         return np.where(np.isnan(reports), 0.0, chances)
@@ -814,8 +659,3 @@ async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> tuple[T, ...]:
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return tuple(job.result() for job in jobs)
-
-
-def _mean(marks: Floats) -> Floats:
-    count = np.sum(~np.isnan(marks), axis=0)
-    return np.where(count > 0, np.nansum(marks, axis=0) / np.maximum(count, 1), math.nan)
