@@ -56,7 +56,7 @@ def test_a_draft_is_right_if_it_holds_the_key_as_a_word() -> None:
 def test_padding_is_read_by_the_judge_and_changes_nothing_for_b() -> None:
     assert tuple(BRIEFS) == handbook.MOVES
     for move in ("pick", "be lazy"):
-        plain, padded = BRIEFS[move], BRIEFS[f"{move} and pad"]
+        plain, padded = BRIEFS[move], BRIEFS[f"{move} with padding"]
         assert ((padded.words - plain.words) == 30).all() and np.array_equal(padded.success, plain.success)
         assert padded.judged.mean() > plain.judged.mean()
     assert BRIEFS["hand over everything"].success.all()

@@ -24,7 +24,7 @@ __all__ = ["MOVES", "PROFILES", "Brief", "Pipeline", "challenge", "correct", "no
 
 MIDDLE, LARGE = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
 PROFILES = tuple("".join(x if w else "-" for x, w in zip("RSV", works, strict=True)) for works in coalitions(3))
-MOVES = ("pick", "pick and pad", "be lazy", "be lazy and pad", "hand over everything")
+MOVES = ("pick", "pick with padding", "be lazy", "be lazy with padding", "hand over everything")
 
 # The words of the recordings.
 SEEK = (("At what time does the ferry dock on Sundays?", "Ferry timetable"),
