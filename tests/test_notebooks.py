@@ -1,10 +1,12 @@
 """What every notebook promises a reader. That its cells give what is printed there is nbval's task."""
 
+import ast
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,16 @@ def tags(cell: dict[str, Any]) -> set[str]:
     return set(cell["metadata"].get("tags", []))
 
 
+def folded(cell: dict[str, Any]) -> bool:
+    """Say whether a code cell's source is out of sight until somebody asks for it."""
+    return "hide-input" in tags(cell)
+
+
+def stub(cell: dict[str, Any]) -> bool:
+    """Say whether a code cell is where an exercise's answer goes."""
+    return 'check("' in cell["source"]
+
+
 @each
 def test_outputs_are_committed_and_quiet(path: Path) -> None:
     for cell in cells(path, "code"):
@@ -50,6 +62,51 @@ def test_it_is_short(path: Path) -> None:
     long = [cell["source"] for cell in code if len(cell["source"].splitlines()) > 30]
     assert not long, "move it into mechlib"
     assert len(code) + len([cell for cell in cells(path, "markdown") if "solution" not in tags(cell)]) <= 75
+
+
+@each
+def test_a_visible_cell_shows_one_idea_in_at_most_sixteen_lines_that_fit(path: Path) -> None:
+    """Drawing and formatting belong in `mechlib.course` or in a folded cell."""
+    for cell in cells(path, "code"):
+        lines = cell["source"].splitlines()
+        assert all(len(line) <= 88 for line in lines), f"{cell['id']} has a line of more than 88 characters"
+        if not folded(cell) and not stub(cell):
+            assert sum(bool(line.strip()) for line in lines) <= 16, f"{cell['id']} is too long: fold it, or move it out"
+
+
+@each
+def test_a_folded_cell_is_folded_in_jupyter_and_in_the_book_alike(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert folded(cell) == bool(cell["metadata"].get("jupyter", {}).get("source_hidden")), cell["id"]
+
+
+# A reader needs so many minutes for a chapter's words, code cells and exercises. What is folded is not read: hints,
+# solutions, the source of folded cells. So a folded cell counts for what it shows alone, a figure or a table to look
+# at. A stub is part of its exercise, and the list of what to read on is for afterwards.
+WORDS_A_MINUTE, CODE_CELL, FOLDED_CELL, EXERCISE = 200, 1.0, 0.5, 3.0
+
+
+def minutes(path: Path) -> float:
+    """Return how long a reader needs for a page."""
+    text = "\n\n".join(cell["source"] for cell in cells(path, "markdown") if "solution" not in tags(cell))
+    exercises = len(re.findall(r"^:{3,}\{exercise\}", text, re.M))
+    unread = r"<details>.*?</details>|^```mermaid$.*?^```$|^## Where to read on$.*?(?=^## |\Z)"
+    words = len(re.sub(unread, "", text, flags=re.M | re.S).split())
+    needed = words / WORDS_A_MINUTE + EXERCISE * exercises
+    for cell in cells(path, "code"):
+        if folded(cell):
+            needed += FOLDED_CELL * bool(cell["outputs"])
+        elif not stub(cell):
+            needed += CODE_CELL
+    return needed
+
+
+@chapter
+def test_it_says_at_the_top_how_long_it_takes_and_that_is_an_hour_at_most(path: Path) -> None:
+    said = int(re.search(r"\*\*Time:\*\* about (\d+) minutes", cells(path, "markdown")[0]["source"])[1])  # type: ignore[index]
+    needed = minutes(path)
+    assert needed <= 60, f"it takes {needed:.0f} minutes: cut what repeats"
+    assert abs(said - needed) <= 5, f"it says {said} minutes and takes {needed:.0f}"
 
 
 @each
@@ -145,6 +202,52 @@ def test_its_pictures_are_described(path: Path) -> None:
             if "image/png" in output.get("data", {}):
                 alt = output["metadata"].get("image/png", {}).get("alt") or output["metadata"].get("alt")
                 assert alt, f"a picture without alt text after: {cell['source'][:80]}"
+
+
+# Numbers that are typed into a caption or an alt text because they say what is drawn, not what was found.
+GIVEN = {
+    "nb02-41b": {"1.5"},  # what both machines are worth to the bidder
+    "nb07-07": {"0.5", "0.6"},  # the belief and the rival's report, of which the curves are functions
+    "nb09-41": {".98", ".90"},  # the discounts of the two reputations
+    "nb10-06": {"0.5", "0.05"},  # the lengths of the steps
+    "nb10-10": {"2.5", "99 %", "1 %"},  # the penalty of the paths that are drawn, and where populations start
+}
+
+
+def literals(node: ast.AST) -> Iterator[str]:
+    """Yield the parts of a text that are typed as they stand: strings, and of f-strings what is outside braces."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr | ast.BinOp | ast.IfExp):
+        parts = node.values if isinstance(node, ast.JoinedStr) else ast.iter_child_nodes(node)
+        for part in parts:
+            yield from literals(part)
+
+
+def typed_numbers(source: str) -> set[str]:
+    """Return the decimals and percentages typed into captions and alt texts; "95 %" is no result."""
+    found = set[str]()
+    tree = compile(source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        shown = [keyword.value for keyword in call.keywords if keyword.arg in ("alt", "caption")]
+        shown += call.args[1:3] if ast.unparse(call.func) == "plots.show" else []
+        for text in (text for node in shown for text in literals(node)):
+            text = re.sub(r"^Figure A?\d+\.\d+\.|\b95 %", "", text)
+            found |= set(re.findall(r"\d*\.\d+|\d+ ?%", text))
+    return found
+
+
+def test_typed_numbers_are_found_wherever_they_stand() -> None:
+    assert typed_numbers('plots.lines(x, alt=f"falls to .43 at {x:.2f}", caption="Figure 5.1. 95 % sure.")') == {".43"}
+    assert typed_numbers('plots.show(f, "at " + "0.5", f"Figure 2.3. {x} of 12 % or {y:.0%}")') == {"0.5", "12 %"}
+    assert typed_numbers('table({"a": [0.43]}, "0.43 of them")') == set()
+
+
+@each
+def test_captions_and_alt_texts_state_no_result_that_was_typed(path: Path) -> None:
+    for cell in cells(path, "code"):
+        typed = typed_numbers(cell["source"])
+        assert typed == GIVEN.get(cell["id"], set()), f"{cell['id']}: let the cell compute {typed}"
 
 
 @each
