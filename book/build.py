@@ -52,6 +52,8 @@ def for_the_page(cell: dict[str, Any]) -> None:
             if isinstance(described, dict) and "alt" in described:
                 cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})["alt"] = described["alt"]
         output.get("data", {}).pop(WIDGET, None)  # a page without a kernel shows the explorer's own HTML
+        if page := output.get("data", {}).get("text/html"):  # a number and its error stay in one line
+            output["data"]["text/html"] = "".join(page).replace(" ± ", "\u00a0±\u00a0")
 
 
 def name_theorems(text: str, stem: str, count: Iterator[int]) -> str:

@@ -213,7 +213,7 @@ def drawn_edges(chart: Chart, size: tuple[float, float], across: bool, head: str
         mates = [e for e in own if {chart.nodes[e.source].rank, chart.nodes[e.target].rank} == {a.rank, b.rank}]
         at = 0.5
         if edge in mates and len(mates) > 1:  # labels that would meet in the middle
-            at = 0.58 if across else 0.28 + 0.44 * mates.index(edge) / (len(mates) - 1)
+            at = 0.5 if across else 0.28 + 0.44 * mates.index(edge) / (len(mates) - 1)
         path, label = straight(a, b, edge, across, beside, at)
         lines.append(f'<path {style} d="{path}"/>')
         ends = {(edge.source, edge.label), (edge.target, edge.label)}
@@ -244,7 +244,7 @@ def straight(a: Node, b: Node, edge: Edge, across: bool, beside: float, at: floa
     along = t * t * (3 - 2 * t)  # the curve is that far to the side when it is t of the way
     if across:
         x, y = x1 + (x2 - x1) * t, y1 + (y2 - y1) * along
-        return path, text(x, y + (-7 if beside <= 0 else 17), edge.label, "label")
+        return path, text(x, y + (-9 if beside <= 0 else 19), edge.label, "label")
     x, y = x1 + (x2 - x1) * along, y1 + (y2 - y1) * t
     anchor = "middle" if not beside else ("start" if beside > 0 else "end")
     return path, text(x + beside, y + 4, edge.label, "label").replace("middle", anchor)
@@ -259,13 +259,13 @@ def around(
         y, turn = size[1] + 26 * lane - 4, -8 if b.x < a.x else 8
         path = f"M{a.x:.1f} {a.y + a.height / 2 + 2:.1f}V{y - 8:.1f}q0 8 {turn} 8"
         path += f"H{b.x + off - turn:.1f}q{turn} 0 {turn} -8V{b.y + b.height / 2 + 3:.1f}"
-        return path, text((a.x + b.x) / 2, y - 6, edge.label, "label") if edge.label else ""
+        return path, text((a.x + b.x) / 2, y - 9, edge.label, "label") if edge.label else ""
     out, turn = 1 if side == 0 else -1, -8 if b.y < a.y else 8
     x = size[0] + 26 * lane - 4 if side == 0 else -26 * lane + 4
     start, end = a.x + out * (a.width / 2 + 2), b.x + out * (b.width / 2 + 3)
     path = f"M{start:.1f} {a.y:.1f}H{x - out * 8:.1f}q{out * 8} 0 {out * 8} {turn}"
     path += f"V{b.y + off - turn:.1f}q0 {turn} {-out * 8} {turn}H{end:.1f}"
-    return path, text(x - 5 if side == 0 else x + 14, (a.y + b.y) / 2, edge.label, "label", True) if edge.label else ""
+    return path, text(x - 8 if side == 0 else x + 17, (a.y + b.y) / 2, edge.label, "label", True) if edge.label else ""
 
 
 def described(chart: Chart) -> str:

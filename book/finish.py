@@ -19,6 +19,8 @@ from edition import BOOK, ROOT, Site, edition
 
 SEARCH = {"searchtools.js", "language_data.js", "searchindex.js"}
 FORMULA = re.compile(r'<(span|div) class="math notranslate nohighlight">(.*?)</\1>', re.S)
+# a formula in a line with a bracket before it or a stop behind it, which would begin the next line by itself
+HUGGED = re.compile(r'[(\[“]?<span class="math"><mjx-container.*?</mjx-container></span>[.,;:!?)\]”’]*', re.S)
 UNUSED = ["vendor/fontawesome", "scripts/fontawesome.js", "locales", "sphinx-thebe.js", "sphinx-thebe.css", "images"]
 
 
@@ -50,6 +52,7 @@ def with_formulas(text: str, drawn: dict[str, str]) -> str:
     """Put a page's formulas into it, and the shapes of their letters, once, at its end."""
     formulas = iter(drawn["html"])
     text = FORMULA.sub(lambda found: f'<{found[1]} class="math">{next(formulas)}</{found[1]}>', text)
+    text = HUGGED.sub(r'<span class="whole">\g<0></span>', text)
     glyphs = f'<svg class="glyphs" aria-hidden="true" width="0" height="0">{drawn["glyphs"]}</svg>'
     link = '<link rel="stylesheet" href="_static/formulas.css" />'
     return text.replace("</article>", f"{glyphs}</article>", 1).replace("</head>", f"{link}</head>", 1)
@@ -144,7 +147,32 @@ def number_exercises(text: str) -> str:
     """Call each exercise what its check calls it: 02-a, and not by a count over all pages."""
     caption = r'(<div class="exercise admonition" id="ex-(\d\d-[a-z])">.*?<span class="caption-number">Exercise )\d+'
     text = re.sub(caption, r"\1\2", text, flags=re.S)
+    titled = r'(<span class="caption-number">Exercise \d\d-[a-z]) </span> \((.*?) <em>\((easy|medium|hard)\)</em>\)</p>'
+    text = re.sub(titled, r'\1</span> · \2 <span class="difficulty">\3</span></p>', text)
     return re.sub(r'(href="[^"]*#ex-(\d\d-[a-z])"[^>]*>(?:<span[^>]*>)*Exercise )\d+', r"\1\2", text)
+
+
+def label_cells(text: str) -> str:
+    """Write into each cell of a table of sentences what its column is called: on a phone the table is a list of cards.
+
+    The roles say again what the elements are, since a browser forgets it of those that are laid out otherwise.
+    """
+
+    def labelled(found: re.Match[str]) -> str:
+        heads = [plain(head) for head in re.findall(r"<th\b[^>]*>(.*?)</th>", found[0], re.S)]
+        if len(heads) < 3 or "text-right" in found[0]:
+            return found[0]
+        count = iter(range(len(found[0])))
+
+        def cell(_: re.Match[str]) -> str:
+            return f'<td role="cell" data-label="{html.escape(heads[next(count) % len(heads)], quote=True)}"'
+
+        marked = re.sub(r"<td\b", cell, found[0]).replace('class="table"', 'class="table stacked" role="table"', 1)
+        for tag, role in (("thead", "rowgroup"), ("tbody", "rowgroup"), ("tr", "row"), ("th", "columnheader")):
+            marked = re.sub(rf"<{tag}\b", f'<{tag} role="{role}"', marked)
+        return marked
+
+    return re.sub(r'<table class="table">.*?</table>', labelled, text, flags=re.S)
 
 
 def load_pictures_late(text: str) -> str:
@@ -160,7 +188,8 @@ def main() -> None:
     pages = {path.stem: path.read_text(encoding="utf-8") for path in sorted(SITE.glob("*.html"))}
     pages = typeset(pages)
     for name, text in pages.items():
-        text = lighten(name, number_exercises(introduce(name, text, site)))
+        text = lighten(name, label_cells(number_exercises(introduce(name, text, site))))
+        text = text.replace("\n\n</pre>", "\n</pre>")  # the line that ends an example's output is no part of it
         text = load_pictures_late(text.replace('<p class="edition"></p>', footer(site)))
         (SITE / f"{name}.html").write_text(text, encoding="utf-8")
     for path in (ROOT / "notebooks").glob("*.ipynb"):  # as committed, without what only a page has

@@ -14,7 +14,7 @@ from mechlib.course.desks import hear
 from mechlib.course.worlds import documents
 
 KINDS = {"fact": "holds the answer", "last year": "holds last year's value", "neither": "holds neither"}
-SHOWN = {"as it is": "", "paid by the quadratic rule": "quadratic-0"}
+SHOWN = {"untrained": "", "trained on the quadratic rule": "quadratic-0"}
 
 
 class Stated(NamedTuple):
@@ -68,7 +68,7 @@ async def desks() -> Trained:
         top = said == said.max(axis=1, keepdims=True)
         passed_on[name] = float(np.mean((top * told.found).sum(axis=1) / top.sum(axis=1)))
     stated = {name: [float(np.nanmean(told.reports[kind == k])) for k in KINDS] for name, told in heard.items()}
-    found = heard["as it is"].found
+    found = heard["untrained"].found
     return Trained(stated, [float(np.mean(found[kind == k])) for k in KINDS], passed_on, len(cases))
 
 
@@ -111,7 +111,7 @@ def result(told: Trained) -> str:
     before, after = told.passed_on.values()
     sentence = (
         f"Trained on what the rule pays, the model says what it read. Passing on the highest report is then right "
-        f"{share(after)} of the time, and was {share(before)}. Its answers are the same."
+        f"{share(after)} of the time; before, {share(before)}. The answers themselves did not change."
     )
     caption = f"What three desks state, by what their document holds, on {told.tasks} recorded tasks."
     columns = list(zip(*told.stated.values(), told.right, strict=True))

@@ -54,7 +54,9 @@ function drawBars(svg, chart, { left, right, top, bottom, low, high, y }) {
   const slot = (right - left) / chart.groups.length, wide = Math.min(40, (slot * 0.8) / chart.series.length);
   chart.groups.forEach((group, g) => {
     const middle = left + slot * (g + 0.5);
-    svg.append(tag("text", { x: middle, y: bottom + 18, "text-anchor": "middle" }, group));
+    const cut = group.length * 6.5 > slot ? group.lastIndexOf(" ") : -1; // two lines where one would reach its neighbour
+    [group.slice(0, Math.max(cut, 0)), group.slice(cut + 1)].filter(Boolean).forEach((line, i) =>
+      svg.append(tag("text", { x: middle, y: bottom + 17 + 14 * i, "text-anchor": "middle" }, line)));
     chart.series.forEach((series, s) => {
       const value = series.values[g], x = middle + (s - chart.series.length / 2) * wide;
       svg.append(tag("rect", { class: "mlx-bar", x: x + 1, width: wide - 2, y: Math.min(y(value), y(0)), height: Math.abs(y(value) - y(0)),

@@ -34,6 +34,13 @@ function clipped() {
   return found;
 }
 
+/** Markup that stands in the text as it was typed, also in folded hints and solutions; code may hold what it likes. */
+function rawMarkup() {
+  const article = document.querySelector("article")?.cloneNode(true);
+  article?.querySelectorAll("pre, code, script, style, svg, mjx-container, .mlx, dl.py").forEach((node) => node.remove());
+  return article?.textContent.match(/\\\(|\{cite|\{term|\$[^$\n]{1,80}\$|`[^`\n]+`|Not attempted yet/g) ?? [];
+}
+
 async function visit(context, path, { width, scheme, axe: audited, weighed }) {
   const page = await openPage(context, site);
   await page.goto(site + path, { waitUntil: "load" });
@@ -50,7 +57,7 @@ async function visit(context, path, { width, scheme, axe: audited, weighed }) {
     .map((v) => `${v.id} (${v.impact}): ${v.help} -- ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`));
   const overflow = await page.evaluate(() => document.scrollingElement.scrollWidth - window.innerWidth);
   const cut = await page.evaluate(clipped);
-  const raw = await page.evaluate(() => document.querySelector("article")?.innerText.match(/\\\(|\{cite|\{term|Not attempted yet/g) ?? []);
+  const raw = await page.evaluate(rawMarkup);
   if (shots) await page.screenshot({ path: `${shots}/${path.replace(/\W+/g, "-")}-${width}-${scheme}.png`, fullPage: true });
   await page.close();
   return { path, width, scheme, firstExplorer, ...loaded, violations, overflow, cut, raw, problems: page.problems };
