@@ -259,18 +259,32 @@ def test_an_explorer_is_stored_as_the_page_without_a_kernel_shows_it(path: Path)
             assert "application/vnd.jupyter.widget-view+json" not in output["data"], cell["source"]
 
 
-@each
-def test_captions_are_numbered_in_order(path: Path) -> None:
-    """Every picture of a page that has captions is followed by one: "Figure 2.3. ..."; "Figure A2.1. ..." elsewhere."""
-    number = str(int(path.name[:2])) if path in CHAPTERS else f"A{int(path.name.split('_')[1])}"
+def pictures_and_captions(path: Path) -> tuple[list[str], list[str]]:
+    """Return a page's captions, and what is shown right under each of its pictures."""
     outputs = [output for cell in cells(path, "code") for output in cell["outputs"]]
     texts = ["".join(output.get("data", {}).get("text/plain", "")) for output in outputs]
     pictures = [place for place, output in enumerate(outputs) if "image/png" in output.get("data", {})]
-    captions = [text for text in texts if re.match(r"Figure A?\d", text)]
-    for place, text in enumerate(captions, start=1):
-        assert text.startswith(f"Figure {number}.{place}. "), text
-    if captions:
-        assert [texts[place + 1] for place in pictures] == captions, "a picture without its caption under it"
+    return [text for text in texts if re.match(r"Figure A?\d", text)], [texts[place + 1] for place in pictures]
+
+
+@each
+def test_every_picture_of_a_page_with_captions_has_one(path: Path) -> None:
+    captions, under = pictures_and_captions(path)
+    assert not captions or under == captions, "a picture without its caption under it"
+
+
+@chapter
+def test_figures_are_numbered_in_order_and_no_number_is_given_twice(path: Path) -> None:
+    """Those of chapter 2 are 2.1, 2.2 and so on; those of its appendix A2.1 and so on, from its first page to its last.
+
+    So two figures of the site never have one number.
+    """
+    number = path.name.split("_")[0]
+    pages = {f"{int(number)}": [path], f"A{int(number)}": sorted(NOTEBOOKS.glob(f"appendix_{number}_*.ipynb"))}
+    for start, paths in pages.items():
+        captions = [text for page in paths for text in pictures_and_captions(page)[0]]
+        for place, text in enumerate(captions, start=1):
+            assert text.startswith(f"Figure {start}.{place}. "), text
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="no network namespaces on this system")
