@@ -94,6 +94,10 @@ if TYPE_CHECKING:
     from mechlib.rules.vcg import vcg_assignment as vcg_assignment
     from mechlib.rules.vcg import vcg_combinatorial as vcg_combinatorial
     from mechlib.rules.vcg import vcg_knapsack as vcg_knapsack
+    from mechlib.rules.votes import majority as majority
+    from mechlib.rules.votes import priced_majority as priced_majority
+    from mechlib.rules.votes import target_rule as target_rule
+    from mechlib.rules.votes import weighted_median as weighted_median
     from mechlib.settings import Actions as Actions
     from mechlib.settings import Beliefs as Beliefs
     from mechlib.settings import Joint as Joint
@@ -122,6 +126,7 @@ _NAMES = {
     "rules.choice": "best_mark highest impartial score_auction scored softened",
     "rules.credit": "difference_rewards shapley shapley_sampled",
     "rules.items": "item_prices",
+    "rules.votes": "majority priced_majority target_rule weighted_median",
     "rules.pooling": "linear_pool log_pool market",
     "rules.contracts": "best_contract best_linear cheapest_contract cheapest_score",
     "rules.design": "design virtual_values",

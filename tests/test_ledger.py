@@ -186,6 +186,21 @@ def test_reputation_is_of_rewards_or_of_what_was_found(ledger):
     assert ledger.reputations(discount=1, default=0.7, of="found") == {"ada": pytest.approx(0.5), "bob": 0.7}
 
 
+def test_names_of_one_owner_are_read_as_one_agent(ledger):
+    for name, found in (("ada", 1.0), ("eve", 0.0), ("ada", 0.5), ("bob", 1.0)):
+        ledger.reward(ledger.begin("task"), name, 0.0, found)
+    both = ledger.reputation("ada", 0.5, of="found", also=["eve", "ada"])
+    assert both == pytest.approx((0.5 + 0.5 * 0 + 0.25 * 1) / 1.75)
+    assert ledger.evidence("ada", 0.5, "found", ["eve"]) == 1.75
+    owners = {"ada": "one", "eve": "one"}
+    assert ledger.newcomers(first=1) == pytest.approx(2 / 3) and ledger.newcomers(first=1, owners=owners) == 1
+    assert ledger.newcomers(first=2, owners=owners) == pytest.approx((1 + 0 + 1) / 3)
+    for refused in (lambda: ledger.reputation("ada", also="eve"), lambda: ledger.evidence("ada", also=[1]),
+                    lambda: ledger.newcomers(owners=["ada"])):
+        with pytest.raises(LedgerError, match=r"also must|owners must"):
+            refused()
+
+
 def test_the_default_may_stay_in_the_mean_as_results_from_before_the_first_one(ledger):
     for value in (1.0, 0.0):
         ledger.reward(ledger.begin("task"), "ada", value, value)

@@ -33,7 +33,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from numbers import Integral
 from os import PathLike
@@ -170,6 +170,13 @@ def as_chance(name: str, number: float | None) -> float | None:
     """Return a number in [0, 1], or None for None and nan; else raise a LedgerError."""
     missing = number is None or (isinstance(number, float) and math.isnan(number))
     return None if number is None or missing else as_number(name, number, 0.0, 1.0)
+
+
+def _names(agent: str, also: Sequence[str]) -> list[str]:
+    """Return an agent's names, each once."""
+    if isinstance(also, str | bytes) or not isinstance(also, Sequence):
+        raise LedgerError(f"also must be several names, but is {also!r:.80}")
+    return [*dict.fromkeys([as_text("agent", agent), *(as_text("also", name) for name in also)])]
 
 
 def as_text(name: str, text: str) -> str:
@@ -530,14 +537,15 @@ class Ledger:
 
     def reputation(
         self, agent: str, discount: float = 0.95, default: float = 0.0, of: Literal["reward", "found"] = "reward",
-        weight: float = 0.0,
+        weight: float = 0.0, also: Sequence[str] = (),
     ) -> float:
         """Return the discounted MEAN of an agent's rewards `r`: `sum(d**k r_k) / sum(d**k)`, k = 0 for the latest.
 
         A sum would grow with the work an agent is given, and make the rich richer. `discount` lies in (0, 1] (1: the
         plain mean); `default` is what a newcomer starts from. With `of="found"` it is the mean of how right the agent's
         answers were found, whatever it said of them. With a `weight` above 0 the default stays in the mean, as that
-        many results would from before the first one: a few early results then do not decide it all.
+        many results would from before the first one: a few early results then do not decide it all. The results of
+        the names in `also` count as the agent's own.
         """
         discount, default = as_number("discount", discount), as_number("default", default)
         weight = as_number("weight", weight, 0.0)
@@ -546,8 +554,10 @@ class Ledger:
         if of not in ("reward", "found"):
             raise LedgerError(f"of must be 'reward' or 'found', but is {of!r:.80}")
         reach = -1 if discount == 1 else math.ceil(-40 / math.log(discount))  # what is older weighs less than rounding
-        sql = f"SELECT {of} FROM rewards WHERE agent = ? AND {of} IS NOT NULL ORDER BY round DESC LIMIT ?"
-        rows = self._rows(sql, as_text("agent", agent), reach)
+        names = _names(agent, also)
+        sql = (f"SELECT {of} FROM rewards WHERE agent IN ({', '.join('?' * len(names))}) AND {of} IS NOT NULL "
+               "ORDER BY round DESC, agent LIMIT ?")
+        rows = self._rows(sql, *names, reach)
         weights = [discount**k for k in range(len(rows))]
         prior = weight * discount ** len(rows)  # it fades like a result of that age
         total = sum(w * row[0] for w, row in zip(weights, rows, strict=True))
@@ -564,30 +574,42 @@ class Ledger:
             raise LedgerError(f"agents must be several names, but is {agents!r:.80}; for one agent call reputation()")
         return {name: self.reputation(name, discount, default, of, weight) for name in agents}
 
-    def evidence(self, agent: str, discount: float = 0.95, of: Literal["reward", "found"] = "reward") -> float:
+    def evidence(
+        self, agent: str, discount: float = 0.95, of: Literal["reward", "found"] = "reward", also: Sequence[str] = (),
+    ) -> float:
         """Return how many results a reputation rests on, each counting as much as it does there: `sum(d**k)`."""
         if not 0 < as_number("discount", discount) <= 1:
             raise LedgerError(f"discount must lie in (0, 1], but is {discount}")
         if of not in ("reward", "found"):
             raise LedgerError(f"of must be 'reward' or 'found', but is {of!r:.80}")
-        sql = f"SELECT count(*) FROM rewards WHERE agent = ? AND {of} IS NOT NULL"
-        count = int(self._rows(sql, as_text("agent", agent))[0][0])
+        names = _names(agent, also)
+        sql = f"SELECT count(*) FROM rewards WHERE agent IN ({', '.join('?' * len(names))}) AND {of} IS NOT NULL"
+        count = int(self._rows(sql, *names)[0][0])
         return float(count) if discount == 1 else (1 - discount**count) / (1 - discount)
 
-    def newcomers(self, first: int = 5, of: Literal["reward", "found"] = "found") -> float | None:
+    def newcomers(
+        self, first: int = 5, of: Literal["reward", "found"] = "found", owners: Mapping[str, str] | None = None
+    ) -> float | None:
         """Return the mean of the first few results of every agent: what is known about newcomers; None if nothing is.
 
-        An agent that comes back under a new name is one of them (Friedman & Resnick 2001).
+        An agent that comes back under a new name is one of them (Friedman & Resnick 2001), unless `owners` says whose
+        names are one agent's.
         """
         if as_money("first", first) < 1:
             raise LedgerError(f"first must be 1 result or more, but is {first}")
         if of not in ("reward", "found"):
             raise LedgerError(f"of must be 'reward' or 'found', but is {of!r:.80}")
-        results: list[float] = []
+        if not (owners is None or isinstance(owners, Mapping)):
+            raise LedgerError(f"owners must be texts, by agent name; they are {owners!r:.80}")
+        owned: dict[str, list[str]] = {}
         agent = ""
         while (agent := self._rows("SELECT min(agent) FROM rewards WHERE agent > ?", agent)[0][0]) is not None:
-            sql = f"SELECT {of} FROM rewards WHERE agent = ? AND {of} IS NOT NULL ORDER BY round LIMIT ?"
-            results += [row[0] for row in self._rows(sql, agent, int(first))]
+            owned.setdefault((owners or {}).get(agent, agent), []).append(agent)
+        results: list[float] = []
+        for names in owned.values():
+            sql = (f"SELECT {of} FROM rewards WHERE agent IN ({', '.join('?' * len(names))}) AND {of} IS NOT NULL "
+                   "ORDER BY round, agent LIMIT ?")
+            results += [row[0] for row in self._rows(sql, *names, int(first))]
         return sum(results) / len(results) if results else None
 
     def base_rate(self) -> float | None:

@@ -64,41 +64,37 @@ class Planner:
     def team(self, number: int, rng: np.random.Generator) -> tuple[str, ...]:
         """Pick a team: each place goes to the best reputation left, or now and then to anybody."""
         names = list(self.owners)
-        reputation = self._reputations()
-        if self.trust == "drawn":
-            reputation = self._drawn(reputation, np.random.default_rng([self.seed, number, 2]))
         owned: dict[str, list[str]] = {}
         for name, owner in self.owners.items():
             owned.setdefault(owner, []).append(name)
-        trust = {owner: self._pooled(reputation, mine) for owner, mine in owned.items()}
+        trust = self._trust(owned)
+        if self.trust == "drawn":
+            trust = self._drawn(trust, owned, np.random.default_rng([self.seed, number, 2]))
+        of_an_owner = np.random.default_rng([self.seed, number, 3])  # so that more names change no other draw
         shuffled = [list(owned)[k] for k in rng.permutation(len(owned))]
         rest = sorted(shuffled, key=lambda owner: -trust[owner])
         team = []
         for _ in range(self.team_size):
             mine = owned[rest.pop(int(rng.integers(len(rest))) if rng.random() < self.exploration else 0)]
-            team.append(mine[int(rng.integers(len(mine)))] if len(mine) > 1 else mine[0])
+            team.append(mine[int(of_an_owner.integers(len(mine)))])
         return tuple(sorted(team, key=names.index))
 
-    def _reputations(self) -> dict[str, float]:
-        known = self.ledger.newcomers(of=self.reputation) if self.newcomer == "known" else float(self.newcomer)
+    def _trust(self, owned: Mapping[str, list[str]]) -> dict[str, float]:
+        """Return the reputation of every owner: that of one agent with all its names' results."""
+        known: float | None
+        if self.newcomer == "known":
+            known = self.ledger.newcomers(of=self.reputation, owners=self.owners)
+        else:
+            known = float(self.newcomer)
         start = 0.0 if known is None else known
-        return self.ledger.reputations([*self.owners], self.discount, start, self.reputation, self.newcomer_weight)
+        return {owner: self.ledger.reputation(name, self.discount, start, self.reputation, self.newcomer_weight, also)
+                for owner, (name, *also) in owned.items()}
 
-    def _evidence(self, name: str) -> float:
-        """Return on how many results an agent's reputation rests, old ones counting for less."""
-        return self.ledger.evidence(name, self.discount, self.reputation)
-
-    def _pooled(self, reputation: Mapping[str, float], names: list[str]) -> float:
-        """Return one reputation for all names of an owner: each counts by the results that it rests on."""
-        if len(names) == 1:
-            return reputation[names[0]]
-        known = [self._evidence(name) for name in names]
-        weights = known if sum(known) > 0 else [1.0] * len(names)
-        return sum(w * reputation[name] for w, name in zip(weights, names, strict=True)) / sum(weights)
-
-    def _drawn(self, reputation: Mapping[str, float], rng: np.random.Generator) -> dict[str, float]:
-        """Return one draw for each agent of what it may be worth: a result varies by about a half."""
-        known = np.array([self._evidence(name) for name in reputation])
-        wide = 0.5 / np.sqrt(known + max(self.newcomer_weight, 1.0))
-        draws = rng.normal([*reputation.values()], wide)
-        return {name: float(draw) for name, draw in zip(reputation, draws, strict=True)}
+    def _drawn(
+        self, trust: Mapping[str, float], owned: Mapping[str, list[str]], rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Return one draw for each owner of what it may be worth: a result varies by about a half."""
+        known = [self.ledger.evidence(name, self.discount, self.reputation, also) for name, *also in owned.values()]
+        wide = 0.5 / np.sqrt(np.array(known) + max(self.newcomer_weight, 1.0))
+        draws = rng.normal([*trust.values()], wide)
+        return {owner: float(draw) for owner, draw in zip(trust, draws, strict=True)}

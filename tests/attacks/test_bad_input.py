@@ -455,9 +455,13 @@ CASES["audit of a grid"][2]["reports"] = optional(
     without(NO_ARRAY, "text inside", "date", "empty", "text", "number as text", "iterator", "empty rows"))
 CASES["audit_sampled"][2]["utility"] = optional(NO_FUNCTION)
 case("highest of ties", lambda ties: mechlib.rules.choice.highest(UNIT, ties), ties=("first", NO_CHOICE))
+NO_NAMES = {"text": "ada", "number": 3, "numbers": [1], "object": Nothing(), "none": None}
 case("Ledger.newcomers", lambda **a: ledger().newcomers(**a), first=(5, NO_MONEY | {"negative": -1}),
      of=("found", NO_CHOICE))  # fmt: skip
-CASES["Ledger.reputation"][2]["weight"] = NO_REAL | {"negative": -1.0}
+CASES["Ledger.reputation"][2].update(weight=NO_REAL | {"negative": -1.0}, also=NO_NAMES)
+case("Ledger.evidence", lambda **a: ledger().evidence(**a), agent=("a", NO_TEXT), discount=(0.9,
+     NO_REAL | {"zero": 0, "two": 2}), of=("reward", NO_CHOICE), also=((), NO_NAMES))  # fmt: skip
+CASES["Ledger.newcomers"][2]["owners"] = {"number": 3, "text": "x", "list": ["a"], "object": Nothing()}
 
 
 CHANCES, COSTS, PAYOFFS = [[0.9, 0.1], [0.2, 0.8]], [0.0, 0.2], [0.0, 1.0]
@@ -481,12 +485,24 @@ case("design", setting=(mechlib.Values([0.0, 1.0], 2), {"none": None, "number": 
      "number": 3, "none": None}),
      prior=([0.5, 0.5], spoiled([0.5, 0.5], negative=True) | {"sum": [0.9, 0.9], "three": [0.2, 0.3, 0.5]}),
      budget=(None, optional(NO_REAL)))  # fmt: skip
-case("false_names", rule=(mechlib.vcg_combinatorial, NO_FUNCTION), values=({frozenset("a"): 1.0},
+case("false_names", rule=(mechlib.vcg_combinatorial, NO_FUNCTION), kind=({frozenset("a"): 1.0},
      {"none": None, "number": 3,
      "text": {frozenset("a"): "x"}, "nan": {frozenset("a"): NAN}, "negative": {frozenset("a"): -1.0},
      "stranger": {frozenset("z"): 1.0}}),
-     rivals=([(1, frozenset("a"), 2.0)], bad_bids()), items=("ab", NO_ITEMS), reports=([0.0, 1.0], spoiled([0.0, 1.0],
-     negative=True)), names=(2, NO_COUNT | {"none at all": 0}))  # fmt: skip
+     rivals=([(1, frozenset("a"), 2.0)], without(bad_bids(), "empty")), items=("ab", optional(NO_ITEMS)),
+     reports=([0.0, 1.0], spoiled([0.0, 1.0], negative=True)), names=(2, NO_COUNT | {"none at all": 0}),
+     fee=(0.1, NO_REAL | {"negative": -1.0}))  # fmt: skip
+ANY_REPORTS = without(spoiled([2.0, 0.5]), "set", "date", "structured", "iterator")  # a report may be anything
+case("false_names of reports", mechlib.false_names, rule=(second_price, NO_FUNCTION), kind=(1.0, NO_REAL),
+     rivals=([2.0, 0.5], without(ANY_REPORTS, "empty", "one axis more, empty")),
+     reports=([0.0, 1.0], ANY_REPORTS), names=(2, NO_COUNT | {"none at all": 0}),
+     utility=(None, optional(NO_FUNCTION) | {"fails": fails, "text": lambda *a: "x", "nan": lambda *a: NAN}),
+     fee=(0.1, NO_REAL | {"negative": -1.0}))  # fmt: skip
+WEIGHED = spoiled([0.5, 0.5, 1.0]) | {"nothing": [0.0, 0.0, 0.0], "two": [1.0, 2.0]}
+case("weighted_median", reports=(BIDS, spoiled(BIDS, negative=True)), weights=([0.5, 0.5, 1.0], optional(WEIGHED)))
+case("majority", votes=(RIGHT, spoiled(RIGHT, unit=True)), weights=([0.5, 0.5, 1.0], optional(WEIGHED)))
+case("target_rule", reports=(BIDS, spoiled(BIDS, negative=True)), target=(3.0, without(NO_REAL, "inf", "minus inf")))
+case("priced_majority", votes=(RIGHT, spoiled(RIGHT, unit=True)), price=(0.1, NO_REAL | {"negative": -1.0}))
 case("item_prices", bids=(BUNDLES, bad_bids()), items=(2, NO_ITEMS),
      prices=({0: 1.0, 1: 1.0}, {"none": None, "number": 3, "one": {0: 1.0}, "text": {0: "x", 1: 1.0},
              "nan": {0: NAN, 1: 1.0}, "negative": {0: -1.0, 1: 1.0}}))  # fmt: skip
