@@ -7,7 +7,7 @@ import pytest
 
 from mechlib.attacks.false_names import false_names
 from mechlib.course import names
-from mechlib.course.badday import SEEDS, bad_day
+from mechlib.course.badday import SEEDS, bad_day, five_names
 from mechlib.course.names import (
     MOST,
     PAYING,
@@ -76,6 +76,8 @@ def test_paid_by_a_score_names_pay_and_paid_for_what_others_did_not_say_they_do_
 def test_with_one_owner_for_all_names_five_are_one() -> None:
     attack = bad_day()["five names for one agent", "pay a task"]
     np.testing.assert_array_equal(attack.attacked_mended, attack.honest_mended)
+    for seed in (1, 2):
+        assert asyncio.run(five_names(seed, True, True)) == asyncio.run(five_names(seed, False, True))
 
 
 @pytest.mark.parametrize("answers", [1, 3, 8, None])

@@ -32,8 +32,9 @@ from mechlib.course.badday import (
     second,
     share,
 )
-from mechlib.desk.coordinator import Coordinator, Round
+from mechlib.desk.coordinator import Coordinator
 from mechlib.desk.ledger import Ledger
+from mechlib.desk.rounds import Round
 from mechlib.mechanism import Floats, Rule, counted
 
 __all__ = ["MOST", "WEIGHTS", "Days", "Luck", "kept", "lost", "measure", "smallest_bond"]
