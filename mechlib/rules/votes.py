@@ -77,9 +77,9 @@ def majority(votes: ArrayLike, weights: ArrayLike | None = None) -> Floats:
 def target_rule(reports: ArrayLike, target: float) -> Floats:
     """Return the target, or what is nearest to it between the least and the greatest report.
 
-    It is the median of n reports and n - 1 votes for the target that the rule casts itself. Only such rules are, on a
-    line, safe from further names, anonymous, and never worse for all than another point (Todo, Iwasaki & Yokoo 2011).
-    The price: one voter at the target outvotes everybody.
+    It is the median of n reports and n - 1 votes for the target that the rule casts itself. Of the rules on a line that
+    draw no lots, only these are safe from further names, anonymous, and never at a point that is worse for all than
+    another (Todo, Iwasaki & Yokoo 2011). The price: one voter at the target outvotes everybody.
 
     Parameters
     ----------
