@@ -62,6 +62,12 @@ def test_the_value_stands_last_and_nowhere_else():
         assert "83" not in request["system"]
 
 
+def test_the_number_in_the_example_of_the_form_can_be_another():
+    plain, thirty = (bidder("m", "first", "explained", example).request("x")["messages"] for example in (50, 30))
+    assert [message["content"] for message in plain[:2]] == ["Show the form of a reply.", "BID: 50"]
+    assert thirty[1]["content"] == "BID: 30" and thirty[2:] == plain[2:]
+
+
 def test_a_lot_number_follows_the_value_and_the_clock_shows_its_price():
     assert value_line(37, lot=63) == "Your value is 37 credits. The item is lot number 63."
     assert value_line(37, price=50) == "Your value is 37 credits. The price is now 50 credits."

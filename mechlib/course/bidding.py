@@ -74,18 +74,17 @@ FRAMINGS: dict[str, dict[str, str]] = {
 }
 #: The two words of the games that ask for one: the first accepts the price, the second refuses.
 WORDS: dict[str, tuple[str, str]] = {"posted": ("BUY", "PASS"), "clock": ("STAY", "LEAVE")}
-# One example of the form, with the middle of the scale in it: without it the smallest model never finds the form.
-_EXAMPLE = (("Show the form of a reply.", "BID: 50"),)
 _BID = re.compile(r"\bBID\b(?: is)?[ \t*_:=$]*(?=[-.]?[0-9])", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15})(?:\.[0-9]{1,15})?)(?: credits?)?[.!*_$ \t\r]*$", re.I | re.M
 )
 
 
-def bidder(model: str, game: str, framing: str = "plain") -> Agent:
+def bidder(model: str, game: str, framing: str = "plain", example: int = 50) -> Agent:
     """Return the agent that puts one model into one game, told about it in one way.
 
-    A game that there is not, and a framing that says nothing about it, are ValueErrors.
+    Where a number is asked for, the form is shown once, with `example` in it: without that the smallest model never
+    finds it. A game that there is not, and a framing that says nothing about it, are ValueErrors.
     """
     if game not in GAMES:
         raise ValueError(f"game is {game!r}; it must be one of {', '.join(GAMES)}")
@@ -99,15 +98,15 @@ def bidder(model: str, game: str, framing: str = "plain") -> Agent:
         first, second = WORDS[game][::-1] if framing == "swapped" else WORDS[game]
         form = f"Reply with one word and nothing else: {first} or {second}."
     system = "\n".join(filter(None, (GAMES[game], FRAMINGS[framing][game], form)))
-    examples = () if game in WORDS or framing == "reasoned" else _EXAMPLE
+    examples = () if game in WORDS or framing == "reasoned" else (("Show the form of a reply.", f"BID: {example}"),)
     return Agent(f"{game} {framing}", model, system, examples, max_tokens=100 if framing == "reasoned" else 12)
 
 
 async def replies(
-    client: anthropic.AsyncAnthropic, model: str, game: str, framing: str, lines: Iterable[str]
+    client: anthropic.AsyncAnthropic, model: str, game: str, framing: str, lines: Iterable[str], example: int = 50
 ) -> list[str]:
     """Return the text of one model's reply to each line, one after another."""
-    agent = bidder(model, game, framing)
+    agent = bidder(model, game, framing, example)
     messages = [await agent.ask(client, line) for line in lines]
     return [message.content[0].text for message in messages]  # type: ignore[union-attr]
 
