@@ -463,6 +463,7 @@ def columns(kept: Mapping[tuple[str, str], Measured] | None = None) -> dict[str,
         "attacked": means("attacked"),
         "mended, honest": means("honest_mended"),
         "mended, attacked": means("attacked_mended"),
+        "mended, change by the attack": [row.gain(mended=True) for _, row in rows],
         "what mends it": [attack.mend for attack, _ in rows],
     }
 
