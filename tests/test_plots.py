@@ -83,6 +83,16 @@ def test_the_page_shows_through_and_equal_figures_are_equal_bytes(shown):
     assert imread(io.BytesIO(shown[0].png))[0, 0, 3] == 0
 
 
+def test_colours_tell_bars_apart_within_groups_only():
+    from matplotlib.colors import to_hex
+
+    _, (grouped, alone) = plots.figure(columns=2)
+    plots.bars({"a": [1, 2], "b": [3, 4]}, ["x", "y"], axes=grouped)
+    plots.bars({"a": 1, "b": 3}, axes=alone)
+    assert len({to_hex(bar.get_facecolor()) for bar in grouped.patches}) == 2
+    assert {to_hex(bar.get_facecolor()).upper() for bar in alone.patches} == {plots.COLOURS[0]}
+
+
 def test_lines_bands_and_marks_are_the_numbers_given():
     _, axes = plots.figure()
     y = np.array([0.0, 1.0, 4.0])

@@ -185,6 +185,7 @@ def bars(
 ) -> None:
     """Draw a bar a name; with `groups` (g,), `values` holds g numbers a name, and the bars stand in g groups.
 
+    Colours tell names apart within a group; bars that stand alone, each over its name, have one colour.
     `errors`, by name: half-widths (g,), or (2, g) for distances below and above. Values are written on the bars' ends.
     """
     drawn, axes = _start(axes)
@@ -194,7 +195,8 @@ def bars(
     for i, (name, heights) in enumerate(table.items()):
         spots = np.array([i]) if alone else np.arange(len(groups)) + (i - (len(table) - 1) / 2) * width
         half = np.asarray(errors.get(name, 0 * heights), dtype=float).reshape(-1, len(groups))
-        look: Any = {"color": COLOURS[i % len(COLOURS)], "ecolor": INK, "capsize": 3, "label": "" if alone else name}
+        colour = COLOURS[0 if alone else i % len(COLOURS)]
+        look: Any = {"color": colour, "ecolor": INK, "capsize": 3, "label": "" if alone else name}
         axes.bar(spots, heights, width * 0.9, yerr=half[[0, -1]] if name in errors else None, **look)
         for x, y, low, high in zip(spots, heights, heights - half[0], heights + half[-1], strict=True):
             end, gap, va = (high, 3, "bottom") if y >= 0 else (low, -3, "top")
