@@ -699,6 +699,7 @@ def unbounded(reports: Any, found: Any) -> Award:
         ({"timeout": 0}, "timeout"),
         ({"budget": -1}, "budget"),
         ({"budget": 1.5}, "budget"),
+        ({"budget": 2**63}, "budget"),
         ({"seed": -1}, "seed"),
         ({"strategies": {"z": lambda s: s}}, r"strategies.*'z'"),
         ({"graders": "crowd"}, "graders"),
@@ -730,7 +731,7 @@ def unbounded(reports: Any, found: Any) -> Award:
 def test_a_wrong_set_up_is_refused_before_any_call(options: dict[str, Any], message: str) -> None:
     reply, asked = listened(says(GOOD))
     full: dict[str, Any] = {"agents": AGENTS, "rule": proper, "judge": JUDGE, "client": Instant(reply)}
-    with pytest.raises(ValueError, match=f"(?s){message}"):
+    with pytest.raises(ValueError, match=rf"(?s)(?<!\w)(?:{message})"):
         Coordinator(**{**full, **options})
     assert not asked
 
@@ -744,6 +745,12 @@ def test_a_bare_scoring_rule_is_shown_the_two_lines_that_make_it_a_mechanism(sco
     scope: dict[str, Any] = {"Award": Award, "highest": highest, score.__name__: score}
     exec("\n".join(line.removeprefix("    ") for line in lines), scope)
     assert Coordinator(agents, scope["rule"], client=Instant(says(GOOD))).terms.best == pytest.approx(1)
+
+
+def test_the_largest_budget_is_paid_up_to_what_can_be_written_down() -> None:
+    certain = {**GOOD, "a": "ANSWER: 2\nCONFIDENCE: 1"}
+    alone = Coordinator(AGENTS[:1], proper, budget=2**63 - 1, client=Instant(says(certain)))
+    assert list(play(alone).payments) == [2**62]
 
 
 def test_an_option_that_does_not_exist_is_refused_by_its_name() -> None:

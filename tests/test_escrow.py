@@ -117,6 +117,8 @@ def test_the_trail_names_every_step_in_order() -> None:
         escrow.deposit("designer", 5)
         escrow.refund(escrow.hold("designer", "a", 5))
         assert [event.kind for event in ledger.trail()] == ["escrow.deposit", "escrow.hold", "escrow.refund"]
+        held = ledger.trail("escrow.hold")[0].data
+        assert held == {"id": held["id"], "payer": "designer", "payee": "a", "amount": 5}
 
 
 def test_an_escrow_survives_the_process(tmp_path: Path) -> None:

@@ -273,6 +273,7 @@ def test_a_strategy_that_fails_is_a_fault_of_its_agent(strategy: Any) -> None:
     desk = coordinator(says(GOOD), strategies={"b": strategy}, grading_share=0.0)
     done = play(desk)
     assert done.submissions[1].status in ("error", "malformed") and done.submissions[1].detail
+    assert [event.data["part"] for event in desk.ledger.trail("fault")] == [fault.part for fault in done.faults]
     np.testing.assert_array_equal(done.payments, [990, 0, 910])
     assert desk.ledger.rounds()[0].closed
 
@@ -310,7 +311,8 @@ def test_a_rule_that_fails_in_the_round_is_recorded_and_the_round_closes(fails: 
     desk = coordinator(says(ODD), sometimes(fails), grading_share=0.1)
     done = play(desk)
     assert desk.ledger.rounds()[0].closed and {fault.part for fault in done.faults} == {"rule"}
-    assert said in done.faults[-1].error and desk.ledger.trail("fault")[-1].data["part"] == "rule"
+    assert said in done.faults[-1].error and {fault.who for fault in done.faults} == {""}
+    assert desk.ledger.trail("fault")[-1].data["part"] == "rule"
     assert done.fees["validator"] > 0  # whoever does not depend on the rule is paid
 
 
@@ -430,6 +432,12 @@ def test_a_dry_run_counts_calls_tokens_and_price_and_calls_nobody() -> None:
     assert coordinator(says(GOOD), grading_share=0.0).dry_run(tasks).marks == 0
     short = replace(roster.agents[0], max_tokens=1)
     assert Coordinator([short], proper, client=client).dry_run([TASK]).written == 1
+    prices = [replace(roster.models[agent.model], price=price)
+              for agent, price in zip(roster.agents, [(3.0, 0.0), (0.0, 5.0), (1.0, 2.0)], strict=True)]
+    dear = replace(roster, models={model.id: model for model in prices})
+    for agent, model in zip(roster.agents, prices, strict=True):
+        alone = Coordinator([agent], proper, client=client, roster=dear).dry_run([TASK])
+        assert alone.price == model.price[0] * alone.entered + model.price[1] * alone.written
     free = Coordinator([FunctionAgent("f", returns(("2", 0.9)))], proper).dry_run(tasks)
     assert free == (2, 0, 0, 0, 0, ("f",)) and "not known of f" in str(free)
 
