@@ -16,7 +16,7 @@ import anthropic
 import pydantic
 
 from mechlib.agents.llm import client
-from mechlib.agents.roster import SAMPLE
+from mechlib.agents.sending import SAMPLE
 
 HELLO: dict[str, Any] = {"model": "claude-opus-5", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
 BETA = "token-efficient-tools-2026-03-28"

@@ -26,7 +26,8 @@ from mechlib.agents import plan, wire
 from mechlib.agents.folders import home, shipped
 from mechlib.agents.missing import MissingRecording, NotOffered, explained, not_offered
 from mechlib.agents.recordings import Tape, key, model
-from mechlib.agents.roster import SAMPLE, Model, Roster, chosen
+from mechlib.agents.roster import Model, Roster, chosen
+from mechlib.agents.sending import SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -159,6 +160,16 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                     entry, how = self.tape.add(found), "recorded"
         self._log_use(name, how, entry)
         return wire.replayed(entry)
+
+    def recalled(self, body: Mapping[str, Any], sample: int = 0) -> dict[str, Any] | None:
+        """Return the recorded reply to the body of a message's request; None where the SDK has to send it."""
+        name = key("post", "/v1/messages", body, sample)
+        entry = self.tape.get(name) if self.mode == "replay" else None
+        if entry is None or not wire.plain(entry.get("type", "application/json")):
+            return None
+        self._log_use(name, "replayed", entry)
+        reply: dict[str, Any] = wire.told(entry)
+        return reply
 
     async def aclose(self) -> None:
         """Close what carried the calls of an asynchronous client."""

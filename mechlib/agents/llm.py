@@ -18,6 +18,8 @@ from mechlib.agents.cassette import Mode as Mode
 from mechlib.agents.missing import MissingRecording as MissingRecording
 from mechlib.agents.missing import NotOffered as NotOffered
 from mechlib.agents.roster import Roster
+from mechlib.agents.sending import replays
+from mechlib.agents.wire import VERSION
 
 _CREDENTIALS = {"api_key", "auth_token", "credentials", "config", "profile"}
 _IN_ENVIRONMENT = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID")
@@ -67,6 +69,7 @@ def client(
     """
     if not isinstance(cassette, str | Path | Cassette):
         raise TypeError(f"cassette is {cassette!r:.80}: it must be the name of a recording, a path, or a Cassette")
+    own = bool(options)
     network = options.pop("http_client", None)
     tape = cassette if isinstance(cassette, Cassette) else Cassette(cassette, mode, roster, network)
     if tape.mode == "replay":
@@ -76,4 +79,8 @@ def client(
     options.setdefault("timeout", 600.0)
     if sync:
         return anthropic.Anthropic(http_client=anthropic.DefaultHttpxClient(transport=tape), **options)
-    return anthropic.AsyncAnthropic(http_client=anthropic.DefaultAsyncHttpxClient(transport=tape), **options)
+    made = anthropic.AsyncAnthropic(http_client=anthropic.DefaultAsyncHttpxClient(transport=tape), **options)
+    sent = made.default_headers
+    if tape.mode == "replay" and not own and sent.get("anthropic-version") == VERSION and "anthropic-beta" not in sent:
+        replays(made, tape)
+    return made

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mechlib.agents.folders import home, shipped
+from mechlib.agents.sending import send
 
 if TYPE_CHECKING:
     import anthropic
-
-# A request header that numbers a further sample of one prompt. The cassette reads it; it is never sent or stored.
-SAMPLE = "x-mechlib-sample"
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,7 @@ class Agent:
 
     async def ask(self, client: anthropic.AsyncAnthropic, prompt: str, sample: int = 0) -> anthropic.types.Message:
         """Send the prompt; `sample` > 0 asks for a further, separately recorded reply to the same prompt."""
-        headers = {SAMPLE: str(sample)} if sample else None
-        message: anthropic.types.Message = await client.messages.create(**self.request(prompt), extra_headers=headers)
-        return message
+        return await send(client, self.request(prompt), sample)
 
 
 @dataclass(frozen=True)

@@ -111,16 +111,17 @@ def _parsed(data: str) -> Any:
         return data  # such as the [DONE] of other servers
 
 
-def replayed(entry: Mapping[str, Any]) -> httpx2.Response:
-    """Return a stored reply as the SDK is to receive it.
+def told(entry: Mapping[str, Any]) -> Any:
+    """Return the JSON of a stored reply; a message has a field more, how long whoever recorded it waited."""
+    reply, waited = entry["response"], {"recorded_seconds": entry["provenance"]["seconds"]}
+    return {**reply, **waited} if isinstance(reply, dict) and reply.get("type") == "message" else reply
 
-    A message gets one field more, ``recorded_seconds``: how long whoever recorded it waited.
-    """
+
+def replayed(entry: Mapping[str, Any]) -> httpx2.Response:
+    """Return a stored reply as the SDK is to receive it."""
     kind, reply = entry.get("type", "application/json"), entry["response"]
     if plain(kind):
-        waited = {"recorded_seconds": entry["provenance"]["seconds"]}
-        whole = {**reply, **waited} if isinstance(reply, dict) and reply.get("type") == "message" else reply
-        content = _JSON(whole).encode()
+        content = _JSON(told(entry)).encode()
     elif kind == "text/event-stream":
         content = "".join(map(_event, reply)).encode()
     else:

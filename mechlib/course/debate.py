@@ -12,6 +12,7 @@ import anthropic
 import numpy as np
 
 from mechlib.agents.llm import client
+from mechlib.agents.sending import send
 from mechlib.agents.tasks import Task
 from mechlib.agents.token_probabilities import log_probabilities
 from mechlib.course.graders import LARGE, Panel
@@ -59,8 +60,8 @@ async def _argue(llm: anthropic.AsyncAnthropic, task: Task, option: str | None =
     told, ask, example = (CONVINCE, _turn(GAS, "A"), OXYGEN) if option else (TRUTHFUL, _turn(GAS), NITROGEN)
     turns = (("user", ask), ("assistant", example), ("user", _turn(task.prompt, option)))
     messages = [{"role": role, "content": text} for role, text in turns]
-    reply = await llm.messages.create(
-        model=LARGE, max_tokens=40, system=told, messages=messages, stop_sequences=["\n"])  # type: ignore[arg-type]
+    request = {"model": LARGE, "max_tokens": 40, "system": told, "messages": messages, "stop_sequences": ["\n"]}
+    reply = await send(llm, request)
     return "".join(block.text for block in reply.content if block.type == "text")
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import anthropic
 import numpy as np
 
 from mechlib.agents.roster import Agent
+from mechlib.agents.sending import send
 from mechlib.agents.tasks import parse_answer
 from mechlib.attacks.replay import Recorded
 from mechlib.course.trained import statement
@@ -43,9 +43,7 @@ class Desk(Agent):
             return message
         model = f"{self.model}+{self.adapter}"
         text = "".join(block.text for block in message.content if block.type == "text")
-        stated: Any = await (self.statements or client).messages.create(**statement(self, model, reads, text))
-        checked: anthropic.types.Message = stated
-        return checked
+        return await send(self.statements or client, statement(self, model, reads, text))
 
 
 def desks(

@@ -23,15 +23,15 @@ def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int 
     rounds, lives : int
         So many rounds, in so many independent copies side by side.
     """
-    skill = np.tile([0.9, 0.6], (lives, 1))
-    total, delivered = np.zeros((lives, 2)), 0.0
-    for _ in range(rounds):
-        swap = rng.random(lives) < 1 / every
-        skill[swap] = skill[swap, ::-1]
-        right = (rng.random((lives, 2)) < skill).astype(float)
-        delivered += float(right[np.arange(lives), total.argmax(axis=1)].mean())
-        total = discount * total + right  # both are graded in every round, so the mean ranks as the sum does
-    return delivered / rounds
+    drawn = rng.random((rounds, 3 * lives))  # in each round who swaps, then whether the first and the second are right
+    swapped = np.logical_xor.accumulate(drawn[:, :lives] < 1 / every)
+    first = drawn[:, lives::2] < np.where(swapped, 0.6, 0.9)
+    second = drawn[:, lives + 1 :: 2] < np.where(swapped, 0.9, 0.6)
+    better, lead = first.astype(float) - second, np.zeros((rounds, lives))  # of the first agent over the second
+    for before, after, hit in zip(lead, lead[1:], better, strict=False):
+        np.multiply(discount, before, out=after)
+        after += hit  # both are graded in every round, so sums rank as means do
+    return float(np.where(lead >= 0, first, second).mean())
 
 
 def noticed(

@@ -16,6 +16,7 @@ import numpy as np
 
 from mechlib.agents.folders import find
 from mechlib.agents.llm import client
+from mechlib.agents.sending import send
 from mechlib.agents.token_probabilities import log_probabilities
 from mechlib.mechanism import Floats
 from mechlib.rules.credit import coalitions
@@ -80,9 +81,9 @@ async def _reply(
     llm: anthropic.AsyncAnthropic, model: str, system: str, examples: Sequence[tuple[str, str]], prompt: str, most: int
 ) -> str:
     turns = [(role, text) for pair in examples for role, text in zip(("user", "assistant"), pair, strict=True)]
-    messages: Any = [{"role": role, "content": text} for role, text in [*turns, ("user", prompt)]]
-    message = await llm.messages.create(
-        model=model, max_tokens=most, system=system, messages=messages, stop_sequences=["\n"])
+    messages = [{"role": role, "content": text} for role, text in [*turns, ("user", prompt)]]
+    request = {"model": model, "max_tokens": most, "system": system, "messages": messages, "stop_sequences": ["\n"]}
+    message = await send(llm, request)
     return "".join(block.text for block in message.content if block.type == "text")
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from mechlib.attacks.learners import replicator
 from mechlib.attacks.replay import Recorded, replay
@@ -63,8 +62,8 @@ class Game:
     teams: Ints
 
     def chances(self, shares: Floats) -> Floats:
-        """Return how likely each team of others is in a population, (teams,)."""
-        return np.asarray(np.asarray(shares)[self.teams].prod(axis=1))
+        """Return how likely each team of others is in populations of shares (..., variants): (..., teams)."""
+        return np.asarray(np.asarray(shares)[..., self.teams].prod(axis=-1))
 
     def fitness(self, shares: Floats) -> Floats:
         """Return what each variant earns on average in a population of such shares, (variants,)."""
@@ -78,13 +77,10 @@ class Game:
         """Return the path of a population that keeps what is paid best, from even shares on, or from `start`."""
         count = len(self.variants)
         shares = np.full(count, 1 / count) if start is None else np.asarray(start, float)
-        path = self._path(shares, steps, step)
-        right = self.right.mean(axis=0)
-        return Selected(path, np.array([x @ (right @ self.chances(x)) for x in path]))
-
-    def _path(self, shares: Floats, steps: int, step: float) -> Floats:
         table = self.payoffs.mean(axis=0)  # once, and not at every step as `fitness` would
-        return replicator(lambda x: np.asarray(table @ self.chances(x)), shares, steps, step)
+        path = replicator(lambda x: np.asarray(table @ self.chances(x)), shares, steps, step)
+        right = self.chances(path) @ self.right.mean(axis=0).T
+        return Selected(path, np.asarray((path * right).sum(axis=1)))
 
     def resampled(self, rng: np.random.Generator) -> Game:
         """Return the game on tasks drawn afresh from these, with replacement."""
@@ -93,18 +89,20 @@ class Game:
 
     def verdict(self, draws: int = 200, steps: int = 2000, seed: int = 0) -> Verdict:
         """Select on resampled tasks, many times: how sure is it who survives?"""
-        rng = np.random.default_rng(seed)
-        ends, right = [], []
-        for _ in tqdm(range(draws), desc="resampling tasks", delay=1.0, leave=False):
-            game = self.resampled(rng)
-            path = game._path(np.full(len(self.variants), 1 / len(self.variants)), steps, 0.1)
-            ends.append(path[-1])
-            right.append(game.rightness(path[-1]))
-        table = np.array(ends)
-        survivor = self.variants[int(self.select(steps=steps).end.argmax())]
-        won = float(np.mean([self.variants[int(end.argmax())] == survivor for end in table]))
+        rng, count = np.random.default_rng(seed), len(self.variants)
+        games = [self.resampled(rng) for _ in range(draws)]
+        tables = np.stack([game.payoffs.mean(axis=0) for game in games])
+        start = np.full((draws, count), 1 / count)  # all populations side by side
+
+        def fitness(shares: Floats) -> Floats:
+            return np.asarray((tables @ self.chances(shares)[..., None])[..., 0])
+
+        ends = replicator(fitness, start, steps, 0.1)[-1]
+        right = [game.rightness(end) for game, end in zip(games, ends, strict=True)]
+        best = int(self.select(steps=steps).end.argmax())
         low, high = np.quantile(right, [0.025, 0.975])
-        return Verdict(survivor, won, table.mean(axis=0), (float(low), float(high)))
+        won = float((ends.argmax(axis=1) == best).mean())
+        return Verdict(self.variants[best], won, ends.mean(axis=0), (float(low), float(high)))
 
 
 @dataclass(frozen=True)

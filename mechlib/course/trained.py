@@ -13,6 +13,7 @@ from typing import Any
 import anthropic
 
 from mechlib.agents.roster import Agent
+from mechlib.agents.sending import send
 
 __all__ = ["ask", "statement"]
 
@@ -45,5 +46,4 @@ async def ask(
     """
     reply = (await agent.ask(client, prompt)).content[0]
     text = reply.text if isinstance(reply, anthropic.types.TextBlock) else ""
-    message: anthropic.types.Message = await trained.messages.create(**statement(agent, model, prompt, text))
-    return message
+    return await send(trained, statement(agent, model, prompt, text))
