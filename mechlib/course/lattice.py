@@ -37,21 +37,30 @@ def lattice_step(strategies: ArrayLike, payoffs: ArrayLike) -> NDArray[np.int64]
         raise ValueError(f"strategies has shape {cells.shape}: it must be (..., rows, columns), at least 3 by 3")
     if cells.dtype.kind not in "iub" or cells.min() < 0 or cells.max() >= len(table):
         raise ValueError(f"strategies must be whole numbers from 0 to {len(table) - 1}, the rows of payoffs")
-    cells = cells.astype(np.int64)
+    cells = cells.astype(np.int8 if len(table) < 128 else np.int64)  # the smaller, the faster
     score = np.zeros(cells.shape)
-    for other in range(len(table)):  # how many play each strategy, around and in every cell
-        score += table[cells, other] * sum(_shifts(cells == other))
-    best, copied = np.full(cells.shape, -np.inf), cells
-    for rival, plays in zip(_shifts(score), _shifts(cells), strict=True):
-        copied = np.where(rival > best, plays, copied)
-        best = np.maximum(rival, best)
-    return np.where(score == best, cells, copied)
+    for other in range(len(table)):
+        playing = _around(np.add, (cells == other).astype(np.int8))
+        score += table[:, other].take(cells) * playing
+    best, copied = _around(np.maximum, score), cells
+    for rival, plays in zip(reversed(_shifts(score)), reversed(_shifts(cells)), strict=True):
+        copied = np.where(rival == best, plays, copied)  # the first in reading order comes last
+    return np.where(score == best, cells, copied).astype(np.int64)
+
+
+def _around(combine: np.ufunc, world: NDArray[Any]) -> NDArray[Any]:
+    """Combine what stands in every cell with what stands around it."""
+    for axis in (-2, -1):
+        world = combine(combine(np.roll(world, 1, axis), world), np.roll(world, -1, axis))
+    return world
 
 
 def _shifts(world: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return what stands around and in every cell, in reading order: nine worlds."""
-    wide = world.astype(np.int64) if world.dtype.kind == "b" else world
-    return [np.roll(wide, (-i, -j), (-2, -1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    """Return what stands around and in every cell, in reading order: nine views of one world with its edges joined."""
+    rows, columns = world.shape[-2:]
+    wide = np.concatenate([world[..., -1:, :], world, world[..., :1, :]], axis=-2)
+    wide = np.concatenate([wide[..., -1:], wide, wide[..., :1]], axis=-1)
+    return [wide[..., i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
 
 
 def worlds(
