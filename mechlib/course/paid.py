@@ -99,8 +99,9 @@ def payoffs(paid: Paid) -> Array:
 
 
 def _awarded(rule: Callable[..., Award | Outcome], reports: Array, found: Array) -> Any:
-    free = np.zeros_like(reports)
-    return rule_of_reports_and_found(rule, reports, found, free)(reports, found, free)
+    profiles = (reports, found, np.zeros_like(reports))
+    some = [table[::97] for table in profiles]  # on which it is tried whether the rule takes all at once
+    return rule_of_reports_and_found(rule, *some)(*profiles)
 
 
 def stating(paid: Paid, teams: Sequence[Sequence[int]], right: ArrayLike, policy: ArrayLike) -> Array:
