@@ -36,12 +36,12 @@ KERNEL = EXTENSIONS / "@jupyterlite" / "pyodide-kernel-extension" / "static" / "
 CARRIER = "open-webui"
 CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"]
-FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "pytz", "micropip"]
+FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
-COMPILER = ["compile.mjs", "compile.py"]
+COMPILER = ["compile.mjs", "compile.py", "lazy.py"]
 LOADED = ["numpy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
 STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
-UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "truststore"}
+UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "pytz", "truststore"}
 
 
 def sha256(path: Path) -> str:
@@ -214,6 +214,7 @@ def lay_python(folder: Path) -> None:
     packages["mechlib"] = lock_entry(next(folder.glob("mechlib-*.whl"))) | {"depends": LOADED}
     packages["scipy"]["imports"] += users_of("scipy")  # 16 MB that most chapters do without
     for package in packages.values():
+        package["depends"] = [need for need in package["depends"] if need not in UNUSED_THERE]
         package["sha256"] = sha256(folder / package["file_name"])
     needed = {canonical(need) for package in packages.values() for need in package["depends"]}
     if needed - set(packages):
@@ -267,6 +268,19 @@ def dress(output: Path) -> None:
     shutil.copyfile(HERE / "live.js", output / "live.js")
 
 
+def keep(output: Path) -> None:
+    """Let the site's service worker keep what pages load, and name the edition that it keeps: a hash of all files."""
+    files = sorted(path for path in output.rglob("*") if path.is_file())
+    told = "".join(f"{path.relative_to(output)} {sha256(path)}\n" for path in files)
+    edition = hashlib.sha256((told + sha256(HERE / "keep.js")).encode()).hexdigest()[:16]
+    worker = output / "service-worker.js"
+    own = (HERE / "keep.js").read_text(encoding="utf-8").replace("the edition", edition, 1)
+    worker.write_text(own + worker.read_text(encoding="utf-8"), encoding="utf-8")
+    for page in (output / "notebooks" / "index.html", output / "lab" / "index.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("<html", f'<html data-edition="{edition}"', 1), encoding="utf-8")
+
+
 def main() -> None:
     """Stage the site's parts, then let JupyterLite put them together."""
     output = Path(sys.argv[1] if len(sys.argv) > 1 else HERE.parent / "_build" / "html" / "lite").resolve()
@@ -290,6 +304,7 @@ def main() -> None:
     contents = json.loads(listing.read_text())
     contents["content"].sort(key=lambda entry: str(entry["name"]))  # else in the order of the disk
     listing.write_text(json.dumps(contents, indent=2, sort_keys=True))
+    keep(output)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     print(f"{output}: {size / 1e6:.0f} MB of live pages")
 

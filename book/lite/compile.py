@@ -10,17 +10,22 @@ import warnings
 import zipfile
 from pathlib import Path
 
+from lazy import lazy
+
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # a hash that nobody checks
 AS_IT_IS = "anyio-"  # it parses its own source
+UNREAD = ("/tests/", "/sample_data/", "jedi/third_party/django-stubs/", "jedi/third_party/typeshed/third_party/")
 
 
 def compiled(archive: bytes, root: str) -> bytes:
-    """Return the archive with its modules compiled, as they would be under `root`, and without its tests."""
+    """Return the archive with its modules compiled, as they would be under `root`, and without what nobody reads."""
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w") as new:
+        sources = {name: old.read(name).decode() for name in old.namelist() if name.startswith("anthropic/")}
         for entry in old.infolist():
-            name, data = entry.filename, old.read(entry)
-            if "/tests/" in name or entry.is_dir():
+            name = entry.filename
+            data = lazy(name, sources).encode() if name in sources and name.endswith(".py") else old.read(entry)
+            if any(part in name for part in UNREAD) or entry.is_dir():
                 continue
             if name.endswith(".py"):
                 code = compile(data, root + name, "exec", dont_inherit=True)

@@ -6,6 +6,7 @@ const up = new URL("../../", location.href);
 
 /** Change the configuration that JupyterLite is about to read. */
 export function configure(needs) {
+  performance.setResourceTimingBufferSize(2000); // see `kept`
   const script = document.getElementById("jupyter-config-data"), config = JSON.parse(script.textContent);
   const options = config.litePluginSettings[KERNEL].loadPyodideOptions;
   const unneeded = new Set(Object.values(needs).flat());
@@ -27,6 +28,12 @@ function lead(root) {
   }
 }
 
+/** Tell the service worker what was loaded before it was there. */
+async function kept() {
+  const { active } = await navigator.serviceWorker.ready;
+  active.postMessage({ loaded: [location.href.split(/[?#]/)[0], ...performance.getEntriesByType("resource").map(({ name }) => name)] });
+}
+
 function bar() {
   const back = document.querySelector("#course-bar a"), run = document.querySelector("#course-bar button");
   const said = document.querySelector("#course-bar [role=status]");
@@ -41,6 +48,7 @@ function bar() {
     await panel().sessionContext.session?.kernel?.info;
     run.disabled = false;
     say("Ready. Run a cell with Shift and Enter");
+    if (navigator.serviceWorker) kept();
   }, 250);
   run.addEventListener("click", async () => {
     run.disabled = true;

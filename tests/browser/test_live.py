@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
+import http.server
 import json
 import os
 import re
+import threading
 import tomllib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import HERE, SITE
+from conftest import HERE, SITE, Handler
 
 ROOT = HERE.parents[1]
 NOTEBOOKS = sorted(path.name for path in (SITE / "lite" / "files").glob("*.ipynb"))
@@ -162,6 +165,35 @@ class TestLivePage:
         wrong, right = lived[name]["tries"]
         assert found[0]["message"] in wrong
         assert sanitized(right.strip()).startswith(found[1])
+
+
+class CutOff(Handler):
+    """A server that falls silent once it is told to."""
+
+    cut = False
+
+    def do_GET(self) -> None:
+        """Answer until the line is cut."""
+        if CutOff.cut:
+            self.close_connection = True
+        elif self.path.endswith("cut-the-line"):
+            CutOff.cut = True
+            self.send_error(410)
+        else:
+            super().do_GET()
+
+
+def test_a_page_that_was_visited_runs_without_its_server(drive: Callable[..., Any]) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(CutOff, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/course/"
+    seen = drive("kept.mjs", site=address, name="01_revelation_principle.ipynb")
+    server.shutdown()
+    assert CutOff.cut
+    first, second = ([shown(cell) for cell in cells if compared(cell)] for cells in seen["cells"])
+    assert first == second and any(second)
+    edition = re.findall(r'data-edition="(\w+)"', (SITE / "lite" / "notebooks" / "index.html").read_text("utf-8"))
+    assert seen["kept"] == [f"mechlib-live-{edition[0]}"]
 
 
 def test_every_notebook_has_a_live_page() -> None:
