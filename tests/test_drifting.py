@@ -3,7 +3,7 @@
 import numpy as np
 
 from mechlib import Ledger
-from mechlib.course.drifting import drifting, noticed
+from mechlib.course.drifting import drifting, false_alarms, noticed
 from mechlib.course.sweep import sweep
 
 
@@ -35,3 +35,14 @@ def test_a_change_is_noticed_when_the_ledger_s_reputation_says_so():
 def test_who_forgets_faster_notices_sooner_and_a_plain_mean_never_does():
     fast, slow, never = (noticed(np.random.default_rng(0), d) for d in (0.9, 0.98, 1.0))
     assert np.median(fast) < np.median(slow) < np.inf and np.isinf(never).mean() > 0.9 and fast.shape == (400,)
+
+
+def test_who_forgets_faster_raises_more_false_alarms_and_a_plain_mean_none():
+    faster, fast, never = (false_alarms(np.random.default_rng(0), d).mean() for d in (0.8, 0.9, 1.0))
+    assert faster > 0.3 and 0.005 < fast < 0.1 and never == 0
+
+
+def test_a_false_alarm_in_the_first_tasks_does_not_count():
+    early = false_alarms(np.random.default_rng(0), 1.0, warm_up=0)
+    assert early.mean() > 0.1  # one agent in ten is wrong in its first task, where the mean is then 0
+    assert not false_alarms(np.random.default_rng(0), 1.0, warm_up=20, rounds=20).any()

@@ -44,9 +44,26 @@ def noticed(
     mean of that, as in `drifting`.
     """
     right = rng.random((rounds, lives)) < np.where(np.arange(rounds) < change, 0.9, 0.4)[:, None]
-    total, weight, after = np.zeros(lives), 0.0, np.full(lives, np.inf)
-    for task in range(rounds):
-        total, weight = discount * total + right[task], discount * weight + 1.0
-        if task >= change:
-            after = np.where(np.isinf(after) & (total / weight < level), task - change + 1.0, after)
-    return after
+    low = _reputations(right, discount)[change:] < level
+    return np.where(low.any(axis=0), low.argmax(axis=0) + 1.0, np.inf)
+
+
+def false_alarms(
+    rng: np.random.Generator, discount: float, level: float = 0.6, warm_up: int = 20, rounds: int = 150,
+    lives: int = 400,
+) -> NDArray[np.bool_]:
+    """Return whose reputation sinks below `level` although the agent stays right nine times in ten, (lives,).
+
+    The first `warm_up` tasks do not count: early on a mean is of few answers, however slowly it forgets.
+    """
+    low = _reputations(rng.random((rounds, lives)) < 0.9, discount) < level
+    return np.asarray(low[warm_up:].any(axis=0))
+
+
+def _reputations(right: NDArray[np.bool_], discount: float) -> NDArray[np.float64]:
+    """Return the discounted mean of what was right up to each task, (rounds, lives)."""
+    total, weight, means = np.zeros(right.shape[1]), 0.0, np.empty(right.shape)
+    for task, hits in enumerate(right):
+        total, weight = discount * total + hits, discount * weight + 1.0
+        means[task] = total / weight
+    return means
