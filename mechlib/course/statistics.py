@@ -105,7 +105,9 @@ def resampled(
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(draws):
-        drawn = np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+        drawn = rng.integers(len(rows), size=len(rows))
+        if clusters is not None:  # else the number of a cluster is that of its one row
+            drawn = np.concatenate([rows[k] for k in drawn])
         values.append(float(statistic(*(table[drawn] for table in tables))))
     low, high = np.nanquantile(values, [0.025, 0.975])
     return Interval(float(statistic(*tables)), float(low), float(high))
