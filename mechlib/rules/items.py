@@ -31,8 +31,12 @@ def item_prices(bids: Sequence[Bid], items: Items, prices: Mapping[Hashable, flo
     ------
     ValueError
         If the bids do not fit the items, or an item has no price.
+    TypeError
+        If `prices` is no mapping.
     """
     left, agents, bundles, values = parsed(bids, items)
+    if not isinstance(prices, Mapping):
+        raise TypeError(f"prices is {prices!r:.80}: it must be a mapping of each item to its price")
     if missing := [item for item in left if item not in prices]:
         raise ValueError(f"prices must name every item; it lacks {missing!r:.80}")
     price = {item: real(f"prices[{item!r:.40}]", prices[item], "[0, inf)") for item in left}

@@ -465,25 +465,25 @@ CASES["Ledger.newcomers"][2]["owners"] = {"number": 3, "text": "x", "list": ["a"
 
 
 CHANCES, COSTS, PAYOFFS = [[0.9, 0.1], [0.2, 0.8]], [0.0, 0.2], [0.0, 1.0]
-NO_CHANCES = spoiled(CHANCES, negative=True) | {"sum": [[0.9, 0.9], [0.2, 0.8]], "flat": [0.5, 0.5]}
+NO_CHANCES = spoiled(CHANCES) | {"sum": [[0.9, 0.9], [0.2, 0.8]], "flat": [0.5, 0.5]}
 ACTION: dict[str, Any] = {
     "chances": (CHANCES, NO_CHANCES),
     "costs": (COSTS, spoiled(COSTS, negative=True) | {"three": [0.0, 0.1, 0.2]}),
 }
-VALUED = (PAYOFFS, spoiled(PAYOFFS) | {"three": [0.0, 0.5, 1.0]})
+VALUED = (PAYOFFS, spoiled(PAYOFFS, negative=True) | {"three": [0.0, 0.5, 1.0]})
 case("cheapest_contract", **ACTION, wanted=(1, NO_COUNT | {"two": 2, "negative": -1}), outside=(0.0, NO_REAL))
 case("best_contract", **ACTION, values=VALUED, outside=(0.0, NO_REAL))
 case("best_linear", **ACTION, values=VALUED)
 case("cheapest_score", beliefs=([0.1, 0.9], spoiled([0.1, 0.9], unit=True)),
-     chances=([0.5, 0.5], spoiled([0.5, 0.5], negative=True) | {"sum": [0.9, 0.9]}),
+     chances=([0.5, 0.5], spoiled([0.5, 0.5]) | {"sum": [0.9, 0.9]}),
      cost=(0.1, NO_REAL | {"negative": -1.0}))  # fmt: skip
-case("virtual_values", values=([1.0, 2.0], spoiled([1.0, 2.0]) | {"falls": [2.0, 1.0]}),
-     prior=([0.5, 0.5], spoiled([0.5, 0.5], negative=True) | {"sum": [0.9, 0.9], "three": [0.2, 0.3,
+case("virtual_values", values=([1.0, 2.0], spoiled([1.0, 2.0], negative=True) | {"falls": [2.0, 1.0]}),
+     prior=([0.5, 0.5], spoiled([0.5, 0.5]) | {"sum": [0.9, 0.9], "three": [0.2, 0.3,
      0.5]}))  # fmt: skip
 case("design", setting=(mechlib.Values([0.0, 1.0], 2), {"none": None, "number": 3, "text": "x", "object": Nothing()}),
      objective=("revenue", NO_CHOICE), promises=(["dominant", "nobody loses"], {"word": ["honest"],
      "number": 3, "none": None}),
-     prior=([0.5, 0.5], spoiled([0.5, 0.5], negative=True) | {"sum": [0.9, 0.9], "three": [0.2, 0.3, 0.5]}),
+     prior=([0.5, 0.5], optional(spoiled([0.5, 0.5])) | {"sum": [0.9, 0.9], "three": [0.2, 0.3, 0.5]}),
      budget=(None, optional(NO_REAL)))  # fmt: skip
 case("false_names", rule=(mechlib.vcg_combinatorial, NO_FUNCTION), kind=({frozenset("a"): 1.0},
      {"none": None, "number": 3,
@@ -507,14 +507,13 @@ case("item_prices", bids=(BUNDLES, bad_bids()), items=(2, NO_ITEMS),
      prices=({0: 1.0, 1: 1.0}, {"none": None, "number": 3, "one": {0: 1.0}, "text": {0: "x", 1: 1.0},
              "nan": {0: NAN, 1: 1.0}, "negative": {0: -1.0, 1: 1.0}}))  # fmt: skip
 POOLED = [[0.2, 0.8], [0.6, 0.4]]
-NO_POOL = spoiled(POOLED, negative=True) | {"sum": [[0.9, 0.9], [0.6, 0.4]]}
+NO_POOL = spoiled(POOLED) | {"sum": [[0.9, 0.9], [0.6, 0.4]]}
 for pool in ("linear_pool", "log_pool"):
-    case(pool, beliefs=(POOLED, NO_POOL), weights=(None, optional(spoiled([0.5, 0.5],
-     negative=True)) | {"three": [0.2, 0.3,
+    case(pool, beliefs=(POOLED, NO_POOL), weights=(None, optional(spoiled([0.5, 0.5])) | {"three": [0.2, 0.3,
          0.5]}))  # fmt: skip
-case("market", beliefs=(POOLED, NO_POOL), found=(1, without(NO_COUNT, "zero") | {"two": 2}),
+case("market", beliefs=(POOLED, NO_POOL), found=(1, without(NO_COUNT, "zero", "yes") | {"two": 2}),
      liquidity=(1.0, NO_REAL | {"zero": 0.0, "negative": -1.0}),
-     start=(None, optional(spoiled([0.5, 0.5], negative=True)) | {"sum": [0.9, 0.9]}), reads=(False,
+     start=(None, optional(spoiled([0.5, 0.5])) | {"sum": [0.9, 0.9]}), reads=(False,
      NO_BOOL))  # fmt: skip
 
 
