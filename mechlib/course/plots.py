@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ from mechlib.rules.calibration import Reliability
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# The first figure on a new machine takes a moment; that is no output of the cell that draws it.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 # Okabe & Ito's colours (2008) that keep a contrast of 3:1 on white and on #121212, and the grey that does best on both.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#797979")
