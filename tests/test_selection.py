@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mechlib import Award, absolute, quadratic
-from mechlib.course.selection import empirical_game
+from mechlib.course.selection import Game, empirical_game
 from mechlib.rules.choice import highest
 
 RNG = np.random.default_rng(0)
@@ -72,3 +72,12 @@ def test_fitness_weighs_teams_by_how_likely_they_are() -> None:
 def test_arrays_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match="variants, tasks, agents"):
         empirical_game(popular, NAMES, SAID[:2], FOUND)
+
+
+def test_the_error_of_the_payoffs_falls_with_the_root_of_the_tasks_and_is_none_where_all_are_alike() -> None:
+    noise = np.random.default_rng(2).normal(size=(400, 2, 1))
+    few, many = (Game(("a", "b"), noise[:tasks], np.ones((tasks, 2, 1)), np.zeros((1, 1), int)) for tasks in (25, 400))
+    assert few.error() / many.error() == pytest.approx(4, rel=0.4)
+    assert many.error() == pytest.approx(2.24 / 20, rel=0.25)  # the larger of two normal means, in 95 % of draws
+    alike = Game(("a", "b"), np.ones((9, 2, 1)), np.ones((9, 2, 1)), np.zeros((1, 1), int))
+    assert alike.error() == 0.0

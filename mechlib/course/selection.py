@@ -87,6 +87,12 @@ class Game:
         rows = rng.integers(len(self.payoffs), size=len(self.payoffs))
         return Game(self.variants, self.payoffs[rows], self.right[rows], self.teams)
 
+    def error(self, draws: int = 200, seed: int = 0) -> float:
+        """Return how far the measured payoffs may be off: in 95 % of redrawn tasks none moves by more."""
+        rng, table = np.random.default_rng(seed), self.payoffs.mean(axis=0)
+        moved = [np.abs(self.resampled(rng).payoffs.mean(axis=0) - table).max() for _ in range(draws)]
+        return float(np.quantile(moved, 0.95))
+
     def verdict(self, draws: int = 200, steps: int = 2000, seed: int = 0) -> Verdict:
         """Select on resampled tasks, many times: how sure is it who survives?"""
         rng, count = np.random.default_rng(seed), len(self.variants)
