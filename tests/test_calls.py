@@ -153,3 +153,8 @@ def test_an_object_is_shown_by_its_beginning_and_one_that_will_not_by_its_type()
 
 def test_half_a_character_becomes_a_mark():
     assert clean("a\ud800b") == "a?b" and clean(5) == "5"
+
+
+@pytest.mark.parametrize("said", [("x", 0.5), ("x", 0.5, None), ("x", 0.5, ())])
+def test_who_reports_no_cost_has_spent_the_seconds_that_were_measured(said):
+    assert handed_in("a", Said(said, seconds=0.5)).cost == Cost(0, 0.5, 0)

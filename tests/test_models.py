@@ -157,9 +157,10 @@ def children(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any
 
 @pytest.fixture(autouse=True)
 def signals_are_put_back() -> Any:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -173,11 +174,14 @@ def test_an_interrupt_stops_every_server(
         until = time.monotonic() + 60
         while time.monotonic() < until and not all(map(answers, ports)):
             time.sleep(0.02)
-        time.sleep(0.6)  # past the last health check, into the wait
-        os.kill(os.getpid(), number)
+        while not over.wait(0.6):  # past the last health check, into the wait
+            os.kill(os.getpid(), number)
+            over.wait(20)  # whoever is not heard says it again
 
+    over = threading.Event()
     threading.Thread(target=interrupt).start()
     weights.serve(players)
+    over.set()
     said = capsys.readouterr().out
     assert f"one on http://127.0.0.1:{ports[0]}" in said and said.endswith("stopping\n")
     assert len(children) == 2 and all(child.poll() is not None for child in children)

@@ -134,7 +134,8 @@ def serve(roster: Roster, names: Iterable[str] | None = None) -> None:
             raise FileNotFoundError(f"{file.name} is missing: train it first")
         if _sha256(file) != roster.adapters[name]["sha256"]:
             raise RuntimeError(f"{file.name} is not the file that the roster names: correct the one or the other")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in the background deaf to Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     children: list[subprocess.Popen[bytes]] = []
     try:
         for model in models:
