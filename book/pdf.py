@@ -32,8 +32,11 @@ def pages() -> list[str]:
     return [name for name in names if (SITE / f"{name}.html").exists()]
 
 
+SOLUTION = re.compile(r'<details class="solution.*?</details>', re.DOTALL)
+
+
 def article(name: str) -> str:
-    """Return one page's article, with anchors of its own."""
+    """Return one page's article, with anchors of its own, all folded text open, and no solution."""
     found = re.search(r'<article class="bd-article">(.*?)</article>', (SITE / f"{name}.html").read_text(), re.S)
     if found is None:
         raise ValueError(f"{name}.html holds no article: the theme's markup has changed")
@@ -41,8 +44,20 @@ def article(name: str) -> str:
     text = re.sub(r'href="#([^"]*)"', rf'href="#{name}-\1"', text)
     text = re.sub(r'href="(\w+)\.html#([^"]+)"', r'href="#\1-\2"', text)
     text = re.sub(r'href="(\w+)\.html"', r'href="#\1"', text)
-    text = text.replace(' loading="lazy"', "").replace("<details", "<details open")  # paper is not scrolled or opened
+    text = opened(SOLUTION.sub("", text).replace(' loading="lazy"', ""))
     return f'<section class="printed-page" id="{name}">{text}</section>'
+
+
+def solutions(names: list[str]) -> str:
+    """Return the last section: the solutions of all pages, where nobody sees them before turning to them."""
+    found = [block for name in names for block in SOLUTION.findall((SITE / f"{name}.html").read_text())]
+    text = re.sub(r'\bid="[^"]+"', "", opened("".join(found)))
+    return f'<section class="printed-page" id="solutions"><h1>Solutions</h1>{text}</section>'
+
+
+def opened(text: str) -> str:
+    """Return markup with all that is folded open: paper is not clicked."""
+    return text.replace("<details", "<details open")
 
 
 def join(names: list[str]) -> str:
@@ -51,7 +66,7 @@ def join(names: list[str]) -> str:
     model = next((text for text in texts.values() if "formulas.css" in text), texts[names[0]])
     head = model[: model.index("<body")]
     style = "<style>.printed-page { break-before: page } .bd-article { max-width: none }</style>"
-    body = "".join(article(name) for name in names)
+    body = "".join(article(name) for name in names) + solutions(names)
     return f'{head}{style}<body><main class="bd-content"><article class="bd-article">{body}</article></main></body>'
 
 

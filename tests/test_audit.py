@@ -662,6 +662,8 @@ def test_what_a_reader_sees_is_escaped_and_has_no_colour_of_its_own():
         (lambda: audit(second_price, GRID, n=2, feasible=[1, 2]), "feasible must have 2 axes"),
         (lambda: audit(lambda r: (r[..., 0], r[..., 0]), [np.eye(2), np.eye(2)]), "types are vectors or words"),
         (lambda: audit_bayes(second_price, GRID, np.full(5, 0.5), n=2), "sum to 1; .*2.5"),
+        (lambda: audit_bayes(second_price, [0, 1], [0.5, np.nan], n=2), "prior"),
+        (lambda: audit_bayes(second_price, [0, 1], ["a", "b"], n=2), "prior"),
         (lambda: audit_bayes(second_price, GRID, np.ones((3, 5)) / 5, n=2), "a row an agent"),
         (lambda: audit_sampled(second_price, lambda rng, size: rng.random(3)), "one profile|a profile a row"),
         (lambda: audit_sampled(second_price, uniform, samples=0), "samples is 0"),
