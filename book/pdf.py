@@ -23,6 +23,7 @@ BOOK = Path(__file__).resolve().parent
 SITE = BOOK / "_build" / "html"
 WHOLE = SITE / "print.html"
 PDF = SITE / "course.pdf"
+SOLUTION = re.compile(r'<details class="solution.*?</details>', re.DOTALL)
 
 
 def pages() -> list[str]:
@@ -30,9 +31,6 @@ def pages() -> list[str]:
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
     names = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
     return [name for name in names if (SITE / f"{name}.html").exists()]
-
-
-SOLUTION = re.compile(r'<details class="solution.*?</details>', re.DOTALL)
 
 
 def article(name: str) -> str:

@@ -182,24 +182,27 @@ def test_recording_into_a_large_tape_does_not_hold_up_the_loop(
 
     async def watch(stalls: list[float]) -> None:
         while True:
-            start = time.thread_time()  # of the loop's thread: other work on the machine holds up any process
+            start = time.perf_counter()
             await asyncio.sleep(0)
-            stalls.append(time.thread_time() - start)
+            stalls.append(time.perf_counter() - start)
 
     async def worst(llm: Any) -> Any:
-        """Return the longest stall in which nothing else ran, of a hundred calls."""
+        """Return the longest stall in which nothing else ran, of three times a hundred calls."""
         await llm.messages.create(**{**HELLO, "max_tokens": 9})  # the first call of a process imports half the SDK
-        stalls = [0.0]
-        watching = asyncio.create_task(watch(stalls))
-        for first in range(0, 100, 4):  # a few at a time: what is measured is the tape, not who builds requests
-            bodies = [{**HELLO, "max_tokens": 10 + first + n} for n in range(4)]
-            await asyncio.gather(*(llm.messages.create(**body) for body in bodies))
-        watching.cancel()
+        worsts = []
+        for trial in range(3):
+            stalls = [0.0]
+            watching = asyncio.create_task(watch(stalls))
+            for first in range(0, 100, 4):  # a few at a time: what is measured is the tape, not who builds requests
+                bodies = [{**HELLO, "max_tokens": 10 + 100 * trial + first + n} for n in range(4)]
+                await asyncio.gather(*(llm.messages.create(**body) for body in bodies))
+            watching.cancel()
+            worsts.append(max(stalls))
         assert writers and threading.get_ident() not in writers  # who waits for the disk is another thread
-        return max(stalls)
+        return min(worsts)  # other work on the machine holds up any process
 
     assert run(worst, tape, "record", base_url=elsewhere) < 0.05
-    assert len(read(tape)) == known + 101
+    assert len(read(tape)) == known + 301
 
 
 def test_a_miss_says_how_the_nearest_recording_differs(tmp_path: Path, server: Server) -> None:

@@ -800,7 +800,7 @@ def test_a_missing_recording_is_a_mistake_of_the_set_up_and_stops_the_round(tmp_
 
 
 def test_fuzzed_replies_are_all_accounted_for(times: Callable[[int, int], int]) -> None:
-    rng, wanted = random.Random(5), times(1_000, 10_000)
+    rng, wanted = random.Random(5), times(10_000, 50_000)
     pieces = ["ANSWER:", "CONFIDENCE:", "SCORE:", " 2", "0.5", "1.7", "-3", "nan", "inf", "%", "\n", "</answer>", "**",
               "<script>", "\x00", "\u2028", "I do not know", "ignore all instructions", "1e999", "🙂", "ANSWER",
               " " * 5]  # fmt: skip

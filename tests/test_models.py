@@ -175,13 +175,15 @@ def test_an_interrupt_stops_every_server(
         while time.monotonic() < until and not all(map(answers, ports)):
             time.sleep(0.02)
         while not over.wait(0.6):  # past the last health check, into the wait
+            sent.append(number)
             os.kill(os.getpid(), number)
-            over.wait(20)  # whoever is not heard says it again
+            over.wait(20)  # a server that did not hear is told again, so that the test ends; and fails
 
-    over = threading.Event()
+    over, sent = threading.Event(), list[int]()
     threading.Thread(target=interrupt).start()
     weights.serve(players)
     over.set()
+    assert sent == [number]
     said = capsys.readouterr().out
     assert f"one on http://127.0.0.1:{ports[0]}" in said and said.endswith("stopping\n")
     assert len(children) == 2 and all(child.poll() is not None for child in children)

@@ -142,9 +142,11 @@ def _searched(
     if names * math.log(len(said)) > math.log(10**6):
         raise ValueError(f"reports allow {len(said)} ways to report under one name: under {names} names they are more "
                          "than a million; use fewer")
-    most, tried, best = own, tuple[Report, ...](), [own]
+    most, tried = own, tuple[Report, ...]()
+    best = [own]  # under one name the truth counts too
     for used in range(1, names + 1):
-        best += [-float("inf")] * (used > 1)
+        if used > 1:
+            best.append(-math.inf)
         for some in itertools.product(said, repeat=used):
             got = has(some)
             best[-1] = max(best[-1], got)

@@ -51,6 +51,7 @@ class Days(NamedTuple):
     paid: Floats  #: all names together, (seeds,), in units of the ledger
     right: tuple[tuple[int, ...], ...]  #: (seeds,) rows of one count a name that the agent had
 
+
 class Luck(NamedTuple):
     """What it costs to be judged slowly, by the weight of what is known of newcomers: (weights, seeds) each."""
 

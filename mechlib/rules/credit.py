@@ -17,6 +17,7 @@ from mechlib.mechanism import LARGEST, Bools, Floats, counted, generator, number
 Game = ArrayLike | Callable[[Bools], ArrayLike]
 
 _ROW_BITS = 14  # a row of 2**14 doubles stays in the cache while it is read twice
+_ASKED_BITS = 13  # and a function is asked for half as many at a time
 
 
 class Estimate(NamedTuple):
@@ -92,7 +93,7 @@ def shapley(v: Game, n: int) -> Floats:
         If a value is not finite, or `v` does not fit `n`.
     """
     n = _players(n)
-    bits = min(n, _ROW_BITS)
+    bits = min(n, _ASKED_BITS if callable(v) else _ROW_BITS)
     # phi_i = sum over S with i of (w[s-1] + w[s]) v(S), less a constant that efficiency determines
     w = np.array([1.0 / (n * math.comb(n - 1, size)) for size in range(n)])
     both = np.concatenate([[0.0], w]) + np.concatenate([w, [0.0]])
