@@ -172,6 +172,12 @@ def reading(path: Path) -> list[str]:
     return [part.split("\n\n")[0] for part in (builders, theorists)]
 
 
+@each
+def test_every_exercise_says_in_its_title_how_hard_it_is(path: Path) -> None:
+    titles = re.findall(r"^:{3,}\{exercise\} (.*)$", prose(path), re.M)
+    assert all(re.search(r" \*\((easy|medium|hard)\)\*$", title) for title in titles), titles
+
+
 @chapter
 def test_a_chapter_says_what_builders_and_theorists_read_next(path: Path) -> None:
     for part in reading(path):
