@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mechlib import HOMES
-from notebooks import live, recordings
+from notebooks import imports, live, needs_scipy, recordings
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -145,9 +145,12 @@ def build_recording(folder: Path, stem: str, entry: zipfile.ZipInfo, data: bytes
 
 
 def needs() -> dict[str, list[str]]:
-    """Return, for each notebook, the wheels of the recordings that it replays."""
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    return {path.name: [package(stem) for stem in recordings(path)] for path in notebooks}
+    """Return, for each notebook, the wheels that others can do without: its recordings, and scipy's 16 MB."""
+    asked = {}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        scipy = ["scipy"] if needs_scipy(path, {*users_of("scipy")}, HOMES) else []
+        asked[path.name] = [*map(package, recordings(path)), *scipy]
+    return asked
 
 
 def users_of(package: str) -> list[str]:
@@ -169,13 +172,13 @@ def imported(text: str) -> set[str]:
     return names | {node.module or "" for node in nodes}
 
 
-def compile_all(folder: Path) -> None:
-    """Put bytecode for source in a folder's wheels, or take what an earlier build made of the same ones."""
-    wheels = sorted(path for path in folder.iterdir() if path.suffix in {".whl", ".zip"})
-    inputs = [*wheels, *(HERE / name for name in COMPILER), PYODIDE / "pyodide-lock.json"]
-    made = CACHE / ("compiled-" + hashlib.sha256("".join(map(sha256, inputs)).encode()).hexdigest()[:16])
+def compile_all(wheels: list[Path], group: str) -> None:
+    """Put bytecode into wheels, or take what an earlier build made of the same ones."""
+    inputs = [*sorted(wheels), *(HERE / name for name in COMPILER), PYODIDE / "pyodide-lock.json"]
+    digest = hashlib.sha256("".join(map(sha256, inputs)).encode()).hexdigest()[:16]
+    made = CACHE / f"compiled-{group}-{digest}"
     if not made.exists():
-        for old in CACHE.glob("compiled-*"):
+        for old in CACHE.glob(f"compiled-{group}-*"):
             shutil.rmtree(old)
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             for wheel in wheels:
@@ -191,6 +194,7 @@ def lay_python(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name in CORE:
         shutil.copyfile(PYODIDE / name, folder / name)
+    shutil.copyfile(HERE / "start.mjs", folder / "start.mjs")
     lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
     wheels = downloaded()
     packages = {name: lock["packages"][name] for name in FROM_PYODIDE}
@@ -207,8 +211,9 @@ def lay_python(folder: Path) -> None:
         if wheel.name not in {package["file_name"] for package in packages.values()}:
             entry = lock_entry(wheel)
             packages[entry["name"]] = entry
-    compile_all(folder)
+    compile_all([path for path in folder.iterdir() if path.suffix in {".whl", ".zip"}], "others")
     build_mechlib(folder)
+    compile_all([*folder.glob("mechlib-*.whl")], "course")
     for wheel in folder.glob("mechlib_recording_*.whl"):
         packages[lock_entry(wheel)["name"]] = lock_entry(wheel)
     packages["mechlib"] = lock_entry(next(folder.glob("mechlib-*.whl"))) | {"depends": LOADED}
@@ -227,14 +232,13 @@ def lay_notebooks(folder: Path) -> None:
     """Copy the notebooks, made ready for the live pages."""
     folder.mkdir()
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        notebook = live(path, {*users_of("scipy")}, HOMES)
-        (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
+        (folder / path.name).write_text(json.dumps(live(path), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def settings() -> dict[str, Any]:
     """Return the site's configuration: one kernel, nothing from outside."""
     kernel = {
-        "pyodideUrl": "./static/pyodide/pyodide.mjs",
+        "pyodideUrl": "./static/pyodide/start.mjs",
         "disablePyPIFallback": True,
         "loadPyodideOptions": {
             "lockFileURL": "./static/pyodide/pyodide-lock.json",
@@ -254,7 +258,7 @@ def dress(output: Path) -> None:
     """Give the page of notebooks its bar, and let it ask for what its chapter needs."""
     page = output / "notebooks" / "index.html"
     text = page.read_text(encoding="utf-8")
-    asked = json.dumps(needs())
+    asked = f"{json.dumps(needs())}, {json.dumps(started())}, {json.dumps(lay_ahead(output))}"
     text, patched = re.subn(
         r"(await import\(\s*'\.\./config-utils\.js[^']*'\s*\);)",
         lambda found: f"{found[1]}\n        (await import('../live.js')).configure({asked});",
@@ -266,6 +270,31 @@ def dress(output: Path) -> None:
     text = text.replace("<html", '<html lang="en"', 1).replace("Jupyter Notebook - Notebooks", "Live chapter")
     page.write_text(text, encoding="utf-8")
     shutil.copyfile(HERE / "live.js", output / "live.js")
+
+
+def leave_out(output: Path, extension: str) -> None:
+    """Take an extension out: this one draws every cell again whenever one is drawn, and `live` does its work."""
+    page = output / "jupyter-lite.json"
+    config = json.loads(page.read_text(encoding="utf-8"))
+    listed = config["jupyter-config-data"]["federated_extensions"]
+    listed.remove(next(each for each in listed if each["name"] == extension))
+    page.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+    shutil.rmtree(output / "extensions" / extension)
+
+
+def lay_ahead(output: Path) -> str:
+    """Lay the worker that starts ahead beside the kernel's own, and return its address within the live pages."""
+    (worker,) = output.glob("extensions/@jupyterlite/pyodide-kernel-extension/static/comlink.worker.*.js")
+    own = (HERE / "ahead.js").read_text(encoding="utf-8").replace("the kernel's worker", worker.name)
+    worker.with_name("ahead.js").write_text(own, encoding="utf-8")
+    return worker.with_name("ahead.js").relative_to(output).as_posix()
+
+
+def started() -> dict[str, str]:
+    """Return, for each notebook, the Python that imports the kernel, what draws figures, and what its cells import."""
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    first = ["import pyodide_kernel", "import matplotlib.backends.backend_agg", "import mechlib.course.plots"]
+    return {path.name: "\n".join([*first, *imports(path)]) for path in notebooks}
 
 
 def keep(output: Path) -> None:
@@ -299,6 +328,7 @@ def main() -> None:
             raise SystemExit(f"jupyter lite build failed:\n{result.stdout}\n{result.stderr}")
     for path in output.rglob("*.map"):
         path.unlink()
+    leave_out(output, "jupyterlab-myst")
     dress(output)
     listing = output / "api" / "contents" / "all.json"
     contents = json.loads(listing.read_text())

@@ -1,11 +1,12 @@
 """Give every wheel of ``/wheels``, and the standard library, bytecode in place of source. Runs in the browser's Python.
 
-Otherwise half of a cold start goes into compiling. mechlib itself is not among the wheels: its source is to be read.
+Otherwise half of a cold start goes into compiling. mechlib keeps its source beside the bytecode: it is to be read.
 """
 
 import importlib.util
 import io
 import marshal
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -17,7 +18,18 @@ AS_IT_IS = "anyio-"  # it parses its own source
 UNREAD = ("/tests/", "/sample_data/", "jedi/third_party/django-stubs/", "jedi/third_party/typeshed/third_party/")
 
 
-def compiled(archive: bytes, root: str) -> bytes:
+def place(name: str) -> str:
+    """Return where the bytecode of a source that stays is looked for."""
+    folder, _, file = name.rpartition("/")
+    return f"{folder}/__pycache__/{file.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
+
+
+def write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a file that is the same in every build."""
+    archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED, 9)
+
+
+def compiled(archive: bytes, root: str, keep_source: bool) -> bytes:
     """Return the archive with its modules compiled, as they would be under `root`, and without what nobody reads."""
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w") as new:
@@ -28,10 +40,12 @@ def compiled(archive: bytes, root: str) -> bytes:
             if any(part in name for part in UNREAD) or entry.is_dir():
                 continue
             if name.endswith(".py"):
-                code = compile(data, root + name, "exec", dont_inherit=True)
-                name, data = name + "c", HEADER + marshal.dumps(code)
-            info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-            new.writestr(info, data, zipfile.ZIP_DEFLATED, 9)
+                code = HEADER + marshal.dumps(compile(data, root + name, "exec", dont_inherit=True))
+                if keep_source:
+                    write(new, place(name), code)
+                else:
+                    name, data = name + "c", code
+            write(new, name, data)
     return target.getvalue()
 
 
@@ -39,4 +53,4 @@ warnings.simplefilter("ignore", SyntaxWarning)
 for path in sorted(Path("/wheels").iterdir()):
     if path.suffix in {".whl", ".zip"} and not path.name.startswith(AS_IT_IS):
         root = "/lib/python3.14/site-packages/" if path.suffix == ".whl" else "/lib/python314.zip/"
-        path.write_bytes(compiled(path.read_bytes(), root))
+        path.write_bytes(compiled(path.read_bytes(), root, path.name.startswith("mechlib-")))

@@ -1,17 +1,34 @@
 // What the live pages have beside JupyterLite: a bar with the way back and a button that runs the chapter, links into the
-// book, the book's colours, and for each chapter only the recordings that it replays.
+// book, the book's colours, and for each chapter its own recordings and imports, loaded while the page is drawn.
 const KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel", BOOK = "https://book.invalid/";
 const path = new URLSearchParams(location.search).get("path") ?? "", chapter = path.split("/").pop();
 const up = new URL("../../", location.href);
 
-/** Change the configuration that JupyterLite is about to read. */
-export function configure(needs) {
+/** Let Python start now; the kernel is given this worker when it asks for one. */
+function startPython(packages, imports, ahead) {
+  if (crossOriginIsolated) return; // the kernel would take a worker of another kind
+  const lite = new URL("../", location.href), python = new URL("static/pyodide/", lite).href;
+  const options = { indexURL: python, lockFileURL: `${python}pyodide-lock.json`, packages };
+  const begun = new Worker(new URL(ahead, lite), { type: "module", name: JSON.stringify({ options, imports }) });
+  const Ordinary = window.Worker;
+  window.Worker = class extends Ordinary {
+    constructor(address, how) {
+      if (!/comlink\.worker/.test(address)) return super(address, how);
+      window.Worker = Ordinary;
+      return begun;
+    }
+  };
+}
+
+/** Change the configuration that JupyterLite is about to read, and start Python for the chapter. */
+export function configure(needs, imports, ahead) {
   performance.setResourceTimingBufferSize(2000); // see `kept`
   const script = document.getElementById("jupyter-config-data"), config = JSON.parse(script.textContent);
   const options = config.litePluginSettings[KERNEL].loadPyodideOptions;
   const unneeded = new Set(Object.values(needs).flat());
   for (const name of needs[chapter] ?? unneeded) unneeded.delete(name);
   options.packages = options.packages.filter((name) => !unneeded.has(name));
+  startPython(options.packages, imports[chapter] ?? "", ahead);
   const mode = localStorage.getItem("mode") ?? "auto", dark = mode === "dark" || (mode === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
   config.settingsOverrides = { ...config.settingsOverrides, "@jupyterlab/apputils-extension:themes": {
     theme: dark ? "JupyterLab Dark" : "JupyterLab Light", "adaptive-theme": mode === "auto" } };
@@ -48,7 +65,7 @@ function bar() {
     await panel().sessionContext.session?.kernel?.info;
     run.disabled = false;
     say("Ready. Run a cell with Shift and Enter");
-    if (navigator.serviceWorker) kept();
+    if (navigator.serviceWorker) setTimeout(kept, 20000); // not while Python starts
   }, 250);
   run.addEventListener("click", async () => {
     run.disabled = true;

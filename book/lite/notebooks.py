@@ -6,6 +6,7 @@ The addresses begin with BOOK, which no other site can have; ``live.js`` puts th
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
@@ -66,28 +67,68 @@ class Page:
         return f"[{found[1]}]({BOOK}glossary.html#{anchor})"
 
 
+def boxed(text: str) -> str:
+    """Return a cell with its boxes as HTML: JupyterLab's own Markdown knows no directives."""
+    lines, open_fences = [], list[str]()
+    options = False
+    for line in text.split("\n"):
+        opened = re.fullmatch(r"(:{3,})\{(admonition|margin)\} *(.*)", line)
+        if opened:
+            fence, kind, title = opened.groups()
+            open_fences.append(fence)
+            lines += [f'<div class="course-box course-{kind}">', "", *([f"**{title}**", ""] if title else [])]
+        elif open_fences and line == open_fences[-1]:
+            open_fences.pop()
+            lines += ["", "</div>", ""]
+        elif not (options and re.fullmatch(r":\w+:.*", line)):
+            lines.append(line)
+        options = bool(opened) or (options and line.startswith(":"))
+    return "\n".join(lines)
+
+
 def joined(value: Any) -> Any:
     """Return a text as one string: the live pages would print a list of lines with commas between them."""
     return "".join(value) if isinstance(value, list) else value
 
 
-def live(path: Path, scipy: set[str], homes: dict[str, str]) -> dict[str, Any]:
-    """Return a notebook for the live pages.
+def imported(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """Return the imports at the top level of a cell."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    body = compile(text, "cell", "exec", flags=flags).body
+    return [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
 
-    The kernel loads what a cell imports by name. It cannot see through the names of `mechlib` itself, so a cell that
-    imports one whose module needs scipy says so.
-    """
+
+def imports(path: Path) -> list[str]:
+    """Return what the cells of a notebook import, a statement each."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    nodes = [node for cell in cells if cell["cell_type"] == "code" for node in imported(joined(cell["source"]))]
+    return list(dict.fromkeys(map(ast.unparse, nodes)))
+
+
+def may_import(text: str, modules: set[str], homes: dict[str, str]) -> bool:
+    """Say whether a cell imports one of these modules, or a name of `mechlib` whose home is one of them."""
+    for node in imported(text):
+        names = {name.name for name in node.names}
+        if isinstance(node, ast.Import):
+            reached = names
+        elif node.module == "mechlib":
+            reached = {homes.get(name, "") for name in names}
+        else:
+            reached = {node.module or "", *(f"{node.module}.{name}" for name in names)}
+        if reached & modules:
+            return True
+    return False
+
+
+def live(path: Path) -> dict[str, Any]:
+    """Return a notebook for the live pages."""
     notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     notebook["metadata"]["kernelspec"] = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
     page = Page(path.stem)
     for cell in notebook["cells"]:
         text = cell["source"] = joined(cell["source"])
         if cell["cell_type"] == "markdown":
-            cell["source"] = page.cell(text)
-        elif "from mechlib import" in text and "scipy" not in text:
-            names = re.findall(r"\w+", " ".join(re.findall(r"from mechlib import (\([^)]*\)|[^\n]*)", text)))
-            if {homes.get(name) for name in names} & scipy:
-                cell["source"] = f"import scipy\n{text}"
+            cell["source"] = boxed(page.cell(text))
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
@@ -96,6 +137,14 @@ def live(path: Path, scipy: set[str], homes: dict[str, str]) -> dict[str, Any]:
         if "outputs" in cell:
             cell["outputs"] = [o for o in cell["outputs"] if "Not attempted yet." not in str(o.get("text", ""))]
     return notebook
+
+
+def needs_scipy(path: Path, scipy: set[str], homes: dict[str, str]) -> bool:
+    """Say whether the notebook imports scipy, itself or by a module that may.
+
+    The kernel loads what a cell imports by name. It cannot see through the names of `mechlib` itself.
+    """
+    return any(" scipy" in text or may_import(text, scipy, homes) for text in imports(path))
 
 
 def recordings(path: Path) -> list[str]:
