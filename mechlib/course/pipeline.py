@@ -101,16 +101,21 @@ def imitate(
     table = np.array([earns(np.array(team)) for team in np.ndindex(2, 2, 2)], dtype=float)  # teams of 0 and 1, in order
     if table.shape != (8, 3):
         raise ValueError(f"earns gave {table.shape[1:]} for a team: it must give three numbers, what each agent earns")
-    works = np.zeros((runs, pool, 3), dtype=np.int64)
-    works[:, : round(start * pool)] = 1
+    works = np.zeros((runs, 3, pool), dtype=np.int8)
+    works[..., : round(start * pool)] = 1
     path = np.empty((rounds + 1, runs, 3))
-    path[0] = works.mean(axis=1)
+    path[0] = works.mean(axis=2)
+    moving = np.arange(runs)
     for t in range(rounds):
-        works = rng.permuted(works, axis=1)  # who meets whom, and who looks at whom: the next in line
-        paid = table[works @ (4, 2, 1)]
-        other, others = np.roll(works, 1, axis=1), np.roll(paid, 1, axis=1)
+        path[t + 1] = path[t]
+        still = np.isin(path[t, moving], (0, 1)).all(axis=1)  # each pool is of one kind: nobody copies anything new
+        moving, works = moving[~still], works[~still]
+        works = rng.permuted(works, axis=2)  # who meets whom, and who looks at whom: the next in line
+        teams = 4 * works[:, 0] + 2 * works[:, 1] + works[:, 2]
+        paid = table.T[:, teams].swapaxes(0, 1)
+        other, others = np.roll(works, 1, axis=2), np.roll(paid, 1, axis=2)
         works = np.where(rng.random(works.shape) < others - paid, other, works)
-        path[t + 1] = works.mean(axis=1)
+        path[t + 1, moving] = works.mean(axis=2)
     return path
 
 
