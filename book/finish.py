@@ -175,6 +175,23 @@ def label_cells(text: str) -> str:
     return re.sub(r'<table class="table">.*?</table>', labelled, text, flags=re.S)
 
 
+def keep_names_whole(text: str) -> str:
+    """Mark the short cells of text, which stay on one line, and say where the name of a module may break.
+
+    The shorter ones do everywhere; on a phone, where a table may well scroll, the longer ones do, too.
+    """
+
+    def marked(found: re.Match[str]) -> str:
+        letters = len(plain(found[3]))
+        name = "shorter" if letters <= 10 else "short"
+        return f'<{found[1]} class="{name}"{found[2]}>{found[3]}</' if letters <= 20 else found[0]
+
+    result = r'<(th scope="row"|td)( style="[^"]*text-align:left[^"]*")>((?:<b>)?[^<]*(?:</b>)?)</'  # what a cell shows
+    call = r'<(td)((?: role="cell"[^>]*)?)>((?:<p>)?<code class="docutils literal[^>]*>(?:(?!</t[dr]>).)*?)</(?=td>)'
+    text = re.sub(call, marked, re.sub(result, marked, text), flags=re.S)
+    return re.sub(r"(?<=<h3>)mechlib[.\w]+(?=<)", lambda found: found[0].replace(".", ".<wbr>"), text)
+
+
 def load_pictures_late(text: str) -> str:
     """Leave pictures for when they come into view; the first is often in view already."""
     count = iter(range(len(text)))
@@ -188,7 +205,7 @@ def main() -> None:
     pages = {path.stem: path.read_text(encoding="utf-8") for path in sorted(SITE.glob("*.html"))}
     pages = typeset(pages)
     for name, text in pages.items():
-        text = lighten(name, label_cells(number_exercises(introduce(name, text, site))))
+        text = lighten(name, keep_names_whole(label_cells(number_exercises(introduce(name, text, site)))))
         text = text.replace("\n\n</pre>", "\n</pre>")  # the line that ends an example's output is no part of it
         text = load_pictures_late(text.replace('<p class="edition"></p>', footer(site)))
         (SITE / f"{name}.html").write_text(text, encoding="utf-8")

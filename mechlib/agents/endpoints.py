@@ -1,6 +1,6 @@
 """Agents and graders behind a server that speaks OpenAI's chat completions, as most servers of open models do.
 
->>> agent = EndpointAgent("local", "http://127.0.0.1:8000/v1", "my-model", system="Answer in two lines.")
+>>> agent = EndpointAgent("local", "http://127.0.0.1:8000/v1", "my-model")
 >>> agent.name, agent.url
 ('local', 'http://127.0.0.1:8000/v1/chat/completions')
 """

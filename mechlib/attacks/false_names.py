@@ -1,12 +1,14 @@
 """False names: one agent that reports under several, as if it were as many (Yokoo, Sakurai & Matsubara 2004).
 
 >>> from mechlib import second_price, vcg_combinatorial
->>> rival = [(0, frozenset("XY"), 2.0)]
->>> false_names(vcg_combinatorial, {frozenset("XY"): 1.5}, rival, [0, 1, 2], items="XY").sentence
-'an agent that gets 0 under its own name gains 1.5 by bidding 2 for X and 2 for Y under 2 names'
+>>> mine, rival = {frozenset("XY"): 1.5}, [(0, frozenset("XY"), 2.0)]
+>>> print(false_names(vcg_combinatorial, mine, rival, [0, 1, 2], items="XY").sentence)
+an agent that gets 0 under its own name gains 1.5
+by bidding 2 for X and 2 for Y under 2 names
 >>> false_names(second_price, 3, [1, 2], reports=range(5)).gain
 0.0
->>> found = false_names(lambda votes: sum(votes) / len(votes), 4, [1, 2], range(6), 3,
+>>> mean = lambda votes: sum(votes) / len(votes)
+>>> found = false_names(mean, 4, [1, 2], range(6), 3,
 ...                     utility=lambda own, mean, places: -abs(own - mean))
 >>> found.reports, [round(best, 2) for best in found.best], round(found.fee, 2)
 ((5, 5, 5), [-1.33, -0.75, -0.4], 0.58)

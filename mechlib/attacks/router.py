@@ -103,8 +103,10 @@ def audit_router(
 
     Examples
     --------
-    >>> log = [{"scores": {"small": 0.9, "large": 0.7}, "chosen": "small", "found": {"small": 0, "large": 1}},
-    ...        {"scores": {"small": 0.6, "large": 0.8}, "chosen": "large", "found": {"small": 1, "large": 1}}] * 20
+    >>> log = [{"scores": {"small": 0.9, "large": 0.7}, "chosen": "small",
+    ...         "found": {"small": 0, "large": 1}},
+    ...        {"scores": {"small": 0.6, "large": 0.8}, "chosen": "large",
+    ...         "found": {"small": 1, "large": 1}}] * 20
     >>> report = audit_router(log)
     >>> report.rule.name, report.rule.share
     ('the highest score', 1.0)

@@ -1,6 +1,7 @@
 """A router's log: what it knew of each model, whom it chose, and what came of it. One JSON object a decision::
 
-    {"id": "q-17", "scores": {"small": 0.9, "large": 0.8}, "costs": {"small": 80, "large": 800},
+    {"id": "q-17", "scores": {"small": 0.9, "large": 0.8},
+     "costs": {"small": 80, "large": 800},
      "chosen": "small", "found": {"small": 0, "large": 1}}
 
 `scores` are what the choice was made by, in [0, 1]; a model without one, or with null, was not asked or said nothing.

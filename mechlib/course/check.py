@@ -5,16 +5,20 @@ attempted yet". How an exercise is judged is data, one table an exercise in ``no
 marked \* are Python: an expression, or statements that define `answer`. They see `np` and whatever `setup` defines::
 
     ["02-a"]
-    kind = "number"                   # number, choice, values, function, audit, proper or property
-    ask = "`payment`, what A pays"    # what to define; said until there is an answer
-    setup = "from mechlib import vcg"                     # * statements, run first
-    expected = "vcg([[5, 0], [0, 6]]).payments[0]"        # * better computed than typed
-    near = [{value = "5", say = "That is A's value; what do the others lose through A?"}]    # * optional
-    witness = "lambda x: f'With {x:g} to pay, A ...'"     # * optional: says of any other number what is wrong with it
+    kind = "number"                  # or one of those below
+    ask = "`payment`, what A pays"   # what to define; said until there is an answer
+    setup = "from mechlib import vcg"                # * statements, run first
+    expected = "vcg([[5, 0], [0, 6]]).payments[0]"   # * better computed than typed
+    near = [                                         # * optional
+      {value = "5", say = "That is A's value; what do the others lose through A?"},
+    ]
+    # * optional: says of any other number what is wrong with it
+    witness = "lambda x: f'With {x:g} to pay, A ...'"
     hint = "Solve it again without A."   # optional, said after every miss
     right = "A pays its externality."    # optional, said after success
     also = ["4.0"]                       # other right answers*, which must pass
-    wrong = [                            # at least two: typical wrong answers*, with words their message must contain
+    # at least two typical wrong answers*, with words that their message must contain
+    wrong = [
       {answer = "5", message = "A's value"},
       {answer = "'four'", message = "number"},
     ]
@@ -344,7 +348,7 @@ def find(exercise: str) -> Exercise:
 
 
 def verdict(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge an answer. Whatever it makes the checker raise is told as a sentence: see `_reason`."""
+    """Judge an answer. Whatever it makes the checker raise is told as a sentence."""
     if answer is None or answer is ...:
         return Verdict(False, f"Not attempted yet. Define {exercise.ask.rstrip('.')}.")
     names = exercise.names()

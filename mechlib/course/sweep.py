@@ -5,7 +5,8 @@ numbers do not depend on who computes what, or in which order.
 
 >>> def noisy(rng, mean, spread):
 ...     return rng.normal(mean, spread)
->>> result = sweep(noisy, {"mean": [0.0, 1.0], "spread": [0.1, 0.2, 0.3]}, seed=1, repeats=50)
+>>> grid = {"mean": [0.0, 1.0], "spread": [0.1, 0.2, 0.3]}
+>>> result = sweep(noisy, grid, seed=1, repeats=50)
 >>> result.values.shape, result.mean.shape
 ((2, 3, 50), (2, 3))
 """

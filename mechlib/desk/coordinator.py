@@ -161,7 +161,8 @@ class Coordinator:
     ...     return "Paris", 0.9
     >>> async def guesses(task):
     ...     return "Lyon", 0.5
-    >>> desk = Coordinator([FunctionAgent("ada", knows), FunctionAgent("bob", guesses)], rule, budget=100)
+    >>> team = [FunctionAgent("ada", knows), FunctionAgent("bob", guesses)]
+    >>> desk = Coordinator(team, rule, budget=100)
     >>> done = asyncio.run(desk.run(Task("t1", "The capital of France?", key="Paris")))
     >>> done.answer, desk.scale, done.payments.tolist()
     ('Paris', 50.0, [49, -13])

@@ -3,8 +3,9 @@
 An agent chooses an action, at a cost to itself. The principal sees an outcome alone, and pays for it. `chances[a, x]`
 is how likely outcome x is after action a. Payments go TO the agent and are never negative: its liability is limited.
 
->>> chances = [[0.8, 0.2], [0.3, 0.7]]  # the answer is wrong or right, after a guess and after work
->>> cheapest_contract(chances, costs=[0.0, 0.1], wanted=1).payments.round(3).tolist()
+>>> chances = [[0.8, 0.2], [0.3, 0.7]]  # wrong or right, after a guess and after work
+>>> contract = cheapest_contract(chances, costs=[0.0, 0.1], wanted=1)
+>>> contract.payments.round(3).tolist()
 [0.0, 0.2]
 """
 

@@ -7,8 +7,8 @@ over names, and a rule that a further name cannot move, or not for what the name
 (2.0, 5.0)
 >>> float(weighted_median([1, 2, 5, 5, 5], weights=[1, 1, 1 / 3, 1 / 3, 1 / 3]))
 2.0
->>> float(target_rule([1, 2, 5], target=3)), float(target_rule([1, 2, 5, 5, 5], target=3))
-(3.0, 3.0)
+>>> [float(target_rule(votes, target=3)) for votes in ([1, 2, 5], [1, 2, 5, 5, 5])]
+[3.0, 3.0]
 """
 
 import numpy as np
