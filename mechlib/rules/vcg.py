@@ -1,5 +1,6 @@
 """Vickrey-Clarke-Groves: choose what is best for all, and charge each agent the harm its presence does to the rest."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from mechlib.mechanism import Array, Floats, Ints, Outcome, checked, counted, real
+from mechlib.mechanism import Array, Bools, Floats, Ints, Outcome, checked, counted, real
 
 Bid = tuple[int, frozenset[Hashable], float]
 Items = int | Iterable[Hashable] | Mapping[Hashable, int]
 _CELLS = 2 * 10**9  # of the knapsack's table
 _MANY = 10**6  # agents, or items given by their number
+_FEW = 8  # bids, of which all sets are tried
 
 
 class Pivot(NamedTuple):
@@ -208,8 +210,9 @@ def _addable(values: Floats) -> tuple[Array, int]:
 def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | None = None) -> BundleOutcome:
     """Sell bundles to exclusive-or bids: the best set of bids wins, and each winner pays Clarke's pivot.
 
-    The linear relaxation is accepted where it is integral, else HiGHS branches; losers pay 0, so only winners are
-    solved without. A progress bar comes up when this takes long, and it can be interrupted between two solves.
+    Of up to eight bids that compete with each other, all sets are tried. Of more, the linear relaxation is accepted
+    where it is integral, else HiGHS branches. Losers pay 0, so only winners are solved without. A progress bar comes up
+    when this takes long, and it can be interrupted between two solves.
 
     Parameters
     ----------
@@ -244,8 +247,8 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
     for k, market, taken in tqdm(winners, desc="re-solving without each winner", delay=2.0, leave=False):
         without = best(market[agents[market] != agents[k]])
         # only where the two sets differ: else small values would drown in the sum of large ones
-        gained = values[np.setdiff1d(without, taken)]
-        lost = values[np.setdiff1d(taken[taken != k], without)]
+        stay, come = {*taken.tolist()} - {k}, {*without.tolist()}
+        gained, lost = values[[*come - stay]], values[[*stay - come]]
         bundle_of[agents[k]] = bundles[k]
         payments[agents[k]] = min(max(math.fsum([*gained, *-lost]), 0.0), values[k])
     return BundleOutcome(tuple(bundle_of), payments)
@@ -288,46 +291,80 @@ def _solver(supply: Counter[Hashable], agents: Ints, bundles: list[frozenset[Has
             time_limit: float | None) -> tuple[list[Ints], Callable[[Ints], Ints]]:
     """Return the bids worth anything, by market, and what finds those that win among some bids of a market.
 
-    Each item is sold as often as there is supply, and each agent wins one bid: a row of a matrix says which bids
-    count, and is left out where it can never bind. Bids that no row links, not even through others, are in different
+    Each item is sold as often as there is supply, and each agent wins one bid: each is a limit that some bids share,
+    and is left out where it can never bind. Bids that no limit links, not even through others, are in different
     markets: solved on its own, a market of small values is not lost in the rounding of one of large values.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    row = {item: k for k, item in enumerate(supply)}
-    rows, columns = list[int](), list[int]()
-    for k, (agent, bundle) in enumerate(zip(agents.tolist(), bundles, strict=True)):
-        rows += [row[item] for item in bundle]
-        rows.append(len(row) + agent)
-        columns += [k] * (len(bundle) + 1)
+    number = {item: k for k, item in enumerate(supply)}
+    asked = [[*(number[item] for item in bundle), len(number) + agent]
+             for agent, bundle in zip(agents.tolist(), bundles, strict=True)]
     limits = np.array([*supply.values(), *[1] * (int(agents.max()) + 1)], float)
-    binding = np.bincount(rows, minlength=len(limits)) > limits
-    shape = len(limits), len(bundles)
-    matrix = coo_array((np.ones(len(rows)), (rows, columns)), shape=shape).tocsr()[binding].tocsc()
-
-    links = matrix.tocoo()
-    nodes = len(bundles) + matrix.shape[0]  # the bids, then the rows
-    graph = coo_array((links.data, (links.col, len(bundles) + links.row)), shape=(nodes, nodes))
-    market_of = connected_components(graph, directed=False)[1][: len(bundles)]
-    worth = np.flatnonzero(values > 0)
-    markets = [worth[market_of[worth] == market] for market in np.unique(market_of[worth])]
+    binding = np.bincount([limit for bid in asked for limit in bid], minlength=len(limits)) > limits
+    row, room = (np.cumsum(binding) - 1).tolist(), limits[binding]
+    takes = [[row[limit] for limit in bid if binding[limit]] for bid in asked]
+    everything = functools.cache(lambda: _table(takes, len(room)))
 
     def best(bids: Ints) -> Ints:
-        fits = matrix[:, bids]
-        if not fits.nnz:
+        shared = sorted({limit for k in bids for limit in takes[k]})
+        if not shared:
             return bids
-        # the solver's tolerances are absolute (1e-7): large numbers keep near-ties apart
-        cost = values[bids] * (-1e6 / values[bids].max())
-        limit = {} if time_limit is None else {"time_limit": time_limit}
-        for whole in (0, 1):
-            solved = milp(cost, integrality=np.full(len(bids), whole), bounds=Bounds(0, 1),
-                          constraints=LinearConstraint(fits, ub=limits[binding]), options={"mip_rel_gap": 0.0} | limit)
-            if solved.x is None or solved.status == 1:
-                raise TimeoutError(f"no optimum of {len(bids)} bids in time_limit={time_limit} seconds: raise it, or "
-                                   "use greedy_bundles, whose prices need no optimum.")
-            if np.abs(solved.x - solved.x.round()).max() < 1e-6:
-                break
-        return np.asarray(bids[solved.x > 0.5])
+        if len(bids) <= _FEW:
+            uses = np.array([[limit in takes[k] for limit in shared] for k in bids], float)
+            sets = _subsets(len(bids))
+            fits = (sets @ uses <= room[shared]).all(axis=1)
+            return np.asarray(bids[sets[np.where(fits, sets @ values[bids], -1.0).argmax()] > 0])
+        return np.asarray(bids[_programmed(everything()[:, bids], room, values[bids], time_limit)])
 
-    return markets, best
+    return _linked(takes, np.flatnonzero(values > 0)), best
+
+
+def _linked(takes: list[list[int]], bids: Ints) -> list[Ints]:
+    """Return groups of bids that share limits, be it through others."""
+    sharing = dict[int, list[int]]()
+    for k, limits in enumerate(takes):
+        for limit in limits:
+            sharing.setdefault(limit, []).append(k)
+    market = [-1] * len(takes)
+    for start in bids.tolist():
+        reached = [start] if market[start] < 0 else []
+        while reached:
+            k = reached.pop()
+            if market[k] < 0:
+                market[k] = start
+                for limit in takes[k]:
+                    reached += sharing.pop(limit, [])
+    of = np.array(market)[bids]
+    return [bids[of == first] for first in np.unique(of)]
+
+
+@functools.cache
+def _subsets(n: int) -> Floats:
+    """Return all sets of n things, (2**n, n), 1 for what is in it: large ones first, and so the more winners in a tie.
+    """
+    sets = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    return sets[np.argsort(-sets.sum(axis=1), kind="stable")].astype(float)
+
+
+def _table(takes: list[list[int]], limits: int) -> Any:
+    """Return how much of each limit each bid takes up, as a sparse matrix (limits, bids)."""
+    from scipy.sparse import coo_array
+    rows = [limit for bid in takes for limit in bid]
+    columns = [k for k, bid in enumerate(takes) for _ in bid]
+    return coo_array((np.ones(len(rows)), (rows, columns)), shape=(limits, len(takes))).tocsc()
+
+
+def _programmed(uses: Any, room: Floats, values: Floats, time_limit: float | None) -> Bools:
+    """Return which bids win, by a linear programme that is made a whole one where its solution is not."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    # the solver's tolerances are absolute (1e-7): large numbers keep near-ties apart
+    cost = values * (-1e6 / values.max())
+    limit = {} if time_limit is None else {"time_limit": time_limit}
+    for whole in (0, 1):
+        solved = milp(cost, integrality=np.full(len(values), whole), bounds=Bounds(0, 1),
+                      constraints=LinearConstraint(uses, ub=room), options={"mip_rel_gap": 0.0} | limit)
+        if solved.x is None or solved.status == 1:
+            raise TimeoutError(f"no optimum of {len(values)} bids in time_limit={time_limit} seconds: raise it, or "
+                               "use greedy_bundles, whose prices need no optimum.")
+        if np.abs(solved.x - solved.x.round()).max() < 1e-6:
+            break
+    return np.asarray(solved.x > 0.5)
