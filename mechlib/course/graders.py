@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, product
@@ -136,27 +135,31 @@ def simulated(accuracies: Sequence[float], correlation: float, tasks: int, rng: 
     return np.asarray(truth ^ (draws > chance[:, None]))
 
 
-def correlation(first: ArrayLike, second: ArrayLike) -> float:
-    """Return the correlation of two columns of right and wrong; NaN where one of them is constant."""
-    x, y = np.asarray(first, float), np.asarray(second, float)
-    return float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else math.nan
+def correlation(first: ArrayLike, second: ArrayLike) -> Floats:
+    """Return the correlation of columns of right and wrong (..., tasks), (...); NaN where one of them is constant."""
+    x, y = (column - column.mean(axis=-1, keepdims=True) for column in (np.asarray(first, float),
+                                                                        np.asarray(second, float)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = (x * y).sum(axis=-1) / np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))
+    return np.asarray(found)[()]
 
 
-def mean_correlation(first: ArrayLike, second: ArrayLike | None = None) -> float:
-    """Return the mean correlation between replies of two models, (replies, tasks) each, over all pairs.
+def mean_correlation(first: ArrayLike, second: ArrayLike | None = None) -> Floats:
+    """Return the mean correlation between replies of two models, (..., replies, tasks) each, over all pairs, (...).
 
     Without `second`: between different replies of one model.
     """
-    x = np.asarray(first)
-    pairs = combinations(x, 2) if second is None else product(x, np.asarray(second))
-    return float(np.nanmean([correlation(*pair) for pair in pairs]))
+    x = np.moveaxis(np.asarray(first), -2, 0)
+    pairs = combinations(x, 2) if second is None else product(x, np.moveaxis(np.asarray(second), -2, 0))
+    return np.asarray(np.nanmean([correlation(*pair) for pair in pairs], axis=0))[()]
 
 
 def signature(reports: ArrayLike) -> Floats:
-    """Return S as two graders' reports suggest it, (2, 2): 1 where two words occur together more often than by chance.
+    """Return S as two graders' reports suggest it, (..., 2, 2): 1 where two words meet more often than by chance.
 
-    `reports` are 0 or 1, (2, tasks).
+    `reports` are 0 or 1, (..., 2, tasks).
     """
-    first, second = np.asarray(reports)
-    joint = np.array([[np.mean((first == a) & (second == b)) for b in (0, 1)] for a in (0, 1)])
-    return np.asarray(joint > np.outer(joint.sum(axis=1), joint.sum(axis=0)), float)
+    said = np.asarray(reports)[..., None, :, :] == np.array([0, 1])[:, None, None]  # word by word
+    first, second = np.moveaxis(said, -2, 0)
+    joint = (first[..., :, None, :] & second[..., None, :, :]).mean(axis=-1)
+    return np.asarray(joint > joint.sum(axis=-1, keepdims=True) * joint.sum(axis=-2, keepdims=True), float)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechlib.rules.calibration import auc
+
 Floats = NDArray[np.float64]
 
 _DRAWS = 10_000
+_CELLS = 2**18  # rows that are drawn at a time
 
 
 class Interval(NamedTuple):
@@ -80,8 +83,8 @@ def over_seeds(run: Callable[[int], float] | ArrayLike, seeds: int = 100) -> Run
 
 
 def resampled(
-    statistic: Callable[..., float], *columns: ArrayLike, clusters: ArrayLike | None = None, draws: int = 2000,
-    seed: int = 0,
+    statistic: Callable[..., Any], *columns: ArrayLike, clusters: ArrayLike | None = None, draws: int = 2000,
+    seed: int = 0, at_once: bool = False,
 ) -> Interval:
     """Return a statistic of tasks and its 95 % bootstrap interval (Efron 1979, percentiles).
 
@@ -94,23 +97,59 @@ def resampled(
     clusters : array_like (tasks,), optional
         Rows with one label, say the three answers to one task, are drawn together too.
     draws, seed : int
+    at_once : bool
+        Whether `statistic` takes many draws together, arrays (draws, tasks, ...), and returns (draws,): that is faster.
+        `numpy.mean` and `mechlib.auc` are taken so anyway.
 
     Raises
     ------
     ValueError
-        If the columns differ in length or are empty.
+        If the columns differ in length or are empty, or there are clusters and `at_once`: such draws differ in length.
     """
     tables = [np.asarray(column) for column in columns]
     rows = _rows(tables, clusters)
+    if at_once and clusters is not None:
+        raise ValueError("at_once is True, but clusters may differ in size, and so may draws of them: leave one out")
+    own = float(statistic(*(table[None] for table in tables))[0] if at_once else statistic(*tables))
     rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(draws):
-        drawn = rng.integers(len(rows), size=len(rows))
-        if clusters is not None:  # else the number of a cluster is that of its one row
-            drawn = np.concatenate([rows[k] for k in drawn])
-        values.append(float(statistic(*(table[drawn] for table in tables))))
+    known = next((taken for usual, taken in _AT_ONCE if usual is statistic), None) if clusters is None else None
+    values: list[float] = []
+    if together := statistic if at_once else known:
+        while len(values) < draws:
+            some = min(draws - len(values), max(_CELLS // len(rows), 1))
+            drawn = rng.integers(len(rows), size=(some, len(rows)))
+            values += np.asarray(together(*(table[drawn] for table in tables)), float).tolist()
+    else:
+        order, sizes = np.concatenate(rows), np.array([len(row) for row in rows])
+        starts = sizes.cumsum() - sizes
+        for _ in range(draws):
+            drawn = rng.integers(len(rows), size=len(rows))
+            if clusters is not None:  # else the number of a cluster is that of its one row
+                size = sizes[drawn]
+                drawn = order[np.repeat(starts[drawn] - (size.cumsum() - size), size) + np.arange(size.sum())]
+            values.append(float(statistic(*(table[drawn] for table in tables))))
     low, high = np.nanquantile(values, [0.025, 0.975])
-    return Interval(float(statistic(*tables)), float(low), float(high))
+    return Interval(own, float(low), float(high))
+
+
+def _means(table: NDArray[np.generic]) -> Floats:
+    """Return the mean of each draw."""
+    return np.asarray(table.reshape(len(table), -1).mean(axis=1), float)
+
+
+def _aucs(confidence: Floats, correct: Floats) -> Floats:
+    """Return the `auc` of each draw, NaN where all answers are right or all wrong: from counts by stated number."""
+    c, y = confidence.reshape(len(confidence), -1), correct.reshape(len(correct), -1)
+    stated, number = np.unique(c, return_inverse=True)
+    place = number.reshape(c.shape) + len(stated) * np.arange(len(c))[:, None]
+    counts = (np.bincount(place[kept & ~np.isnan(c)], minlength=len(c) * len(stated)) for kept in (y > 0.5, y <= 0.5))
+    right, wrong = (count.reshape(len(c), -1).astype(float) for count in counts)
+    below_and_upto = 2 * wrong.cumsum(axis=1) - wrong
+    with np.errstate(invalid="ignore"):
+        return np.asarray((right * below_and_upto).sum(axis=1) / right.sum(axis=1) / (2 * wrong.sum(axis=1)))
+
+
+_AT_ONCE: list[tuple[Callable[..., Any], Callable[..., Any]]] = [(np.mean, _means), (auc, _aucs)]
 
 
 def paired(first: ArrayLike, second: ArrayLike, clusters: ArrayLike | None = None, seed: int = 0) -> Interval:
@@ -121,10 +160,10 @@ def paired(first: ArrayLike, second: ArrayLike, clusters: ArrayLike | None = Non
     """
     difference = _numbers("first", first) - _numbers("second", second)
     rows = _rows([difference], clusters)
-    sums = np.array([difference[row].sum() for row in rows])
-    counts = np.array([len(row) for row in rows])
+    sums = difference if clusters is None else np.array([difference[row].sum() for row in rows])
     drawn = np.random.default_rng(seed).integers(len(rows), size=(_DRAWS, len(rows)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    means = sums[drawn].sum(axis=1)
+    means /= len(rows) if clusters is None else np.array([len(row) for row in rows])[drawn].sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(difference.mean()), float(low), float(high))
 

@@ -42,7 +42,7 @@ def _one_hot(r: Ints, choices: int | None) -> Floats:
     if choices is not None and counted("choices", choices, most=_CHOICES) < seen:
         raise ValueError(f"choices is {choices}, but reports contains answer {r.max()}; give at least {seen}")
     gave = r[..., None, :, :] == np.arange(choices or seen)[:, None, None]
-    return gave.view(np.int8).astype(np.float64)  # in WebAssembly, truth values become floats six times as slowly
+    return np.asarray(gave.view(np.int8), float)  # in WebAssembly truth values become floats six times as slowly
 
 
 def _peers(peers: ArrayLike | None, n: int) -> Floats:
@@ -288,8 +288,9 @@ def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> I
 
     Parameters
     ----------
-    scores : array_like (agents, agents)
-        ``scores[grader, graded]``; NaN where missing; the diagonal is ignored.
+    scores : array_like (..., agents, agents)
+        ``scores[..., grader, graded]``; NaN where missing; the diagonal is ignored. In a batch the agents are dealt
+        once, alike for all.
     k : int
         How many to choose, from 0 to all.
     rng : numpy.random.Generator
@@ -297,7 +298,7 @@ def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> I
 
     Returns
     -------
-    array of int (k,)
+    array of int (..., k)
         The chosen agents in increasing order. Within a group, ties go to the lowest index.
 
     Raises
@@ -305,10 +306,10 @@ def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> I
     ValueError
         If scores is not square, of two agents or more, or k is out of range.
     """
-    s = checked("scores", scores, ndim=2, negative=True, missing=True)
-    if s.shape[0] != s.shape[1] or len(s) < 2:
+    s = checked("scores", scores, negative=True, missing=True)
+    if s.ndim < 2 or s.shape[-2] != s.shape[-1] or s.shape[-1] < 2:
         raise ValueError(f"scores has shape {s.shape}; it must be square, [grader, graded], of two agents or more")
-    n, rng = len(s), generator("rng", rng)
+    n, rng = s.shape[-1], generator("rng", rng)
     if counted("k", k, 0) > n:
         raise ValueError(f"k is {k}; with {n} agents it must lie between 0 and {n}")
     groups = [np.sort(g) for g in np.array_split(rng.permutation(n), 2)]
@@ -316,12 +317,13 @@ def select_impartially(scores: ArrayLike, k: int, rng: np.random.Generator) -> I
     roomy = np.flatnonzero([len(members) > k // 2 for members in groups])
     quota[rng.permutation(roomy)[: k % 2]] += 1
     contests = zip(groups, groups[::-1], quota, strict=True)
-    return np.sort(np.concatenate([ranked(s, graders, members)[:places] for members, graders, places in contests]))
+    chosen = [ranked(s, graders, members)[..., :places] for members, graders, places in contests]
+    return np.sort(np.concatenate(chosen, axis=-1), axis=-1)
 
 
 def ranked(scores: Floats, graders: Ints, members: Ints) -> Ints:
     """Return members in the order of their mean score from some graders, best first; who has no score comes last."""
-    votes = scores[np.ix_(graders, members)]
+    votes = scores[..., graders[:, None], members]
     given = ~np.isnan(votes)
-    mean = _ratio(np.where(given, votes, 0.0).sum(axis=0), given.sum(axis=0))
-    return members[np.argsort(np.where(given.any(axis=0), -mean, np.inf), kind="stable")]
+    mean = _ratio(np.where(given, votes, 0.0).sum(axis=-2), given.sum(axis=-2))
+    return np.asarray(members[np.argsort(np.where(given.any(axis=-2), -mean, np.inf), axis=-1, kind="stable")])
