@@ -75,8 +75,8 @@ def _joint_counts(x: Floats, peers: ArrayLike | None) -> tuple[Floats, Floats]:
 
 def _ratio(top: Any, bottom: Any) -> Floats:
     """Divide, with 0 where there is nothing to divide by."""
-    top, bottom = np.broadcast_arrays(np.asarray(top, float), np.asarray(bottom, float))
-    return np.asarray(np.divide(top, bottom, out=np.zeros(top.shape), where=bottom > 0))
+    out = np.zeros(np.broadcast_shapes(np.shape(top), np.shape(bottom)))
+    return np.asarray(np.divide(top, bottom, out=out, where=np.greater(bottom, 0)))
 
 
 def output_agreement(reports: ArrayLike, peers: ArrayLike | None = None) -> Floats:
@@ -227,10 +227,11 @@ def peer_truth_serum(reports: ArrayLike, peers: ArrayLike | None = None) -> Floa
     peers_here = h.sum(axis=-3)
     agree_here = np.einsum("...cat,...cat->...at", x, h)
     agree_elsewhere = np.einsum("...cat,...ca->...at", x, h.sum(axis=-1)) - agree_here
-    frequency = _ratio(agree_elsewhere, peers_here.sum(axis=-1, keepdims=True) - peers_here)
-    agreeing = _ratio(agree_here, peers_here)
-    shared = x.sum(axis=-3) * (peers_here > 0)
-    pay = np.where(frequency > 0, _ratio(agreeing, frequency) - 1.0, 0.0)
+    paired = peers_here > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        frequency = agree_elsewhere / (peers_here.sum(axis=-1, keepdims=True) - peers_here)
+        pay = np.where((frequency > 0) & paired, agree_here / peers_here / frequency - 1.0, 0.0)
+    shared = x.sum(axis=-3) * paired
     return _ratio((pay * shared).sum(axis=-1), shared.sum(axis=-1))
 
 
