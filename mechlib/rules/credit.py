@@ -1,8 +1,9 @@
 """Sharing what a team made: Shapley values, difference rewards, and the plain splits.
 
-A game is a table `v` of 2**n values (bit i of the index says whether player i is in), or a function from a boolean
-array of coalitions, shape (batch, n), to their values, shape (batch,). Rewards are positive TO the player. A table that
-does not hold 2**n values, a function that does not return one a coalition, and numbers out of range are ValueErrors.
+A game is a table `v` of 2**n values (bit i of the index says whether player i is in; axes of a batch may stand before
+it), or a function from a boolean array of coalitions, shape (batch, n), to their values, shape (batch,). Rewards are
+positive TO the player. A table that does not hold 2**n values, a function that does not return one a coalition, and
+numbers out of range are ValueErrors.
 """
 
 import math
@@ -38,7 +39,7 @@ def _players(n: int) -> int:
 
 def _table(v: ArrayLike, n: int) -> Floats:
     table = numbers("v", v)
-    if n > 40 or table.shape != (1 << n,):
+    if n > 40 or table.shape[-1:] != (1 << n,):
         raise ValueError(f"v has shape {table.shape}; for {n} players the table of its values has shape (2**{n},)")
     return table
 
@@ -47,7 +48,7 @@ def _values(v: Game, members: Bools) -> Floats:
     """The values of coalitions given as booleans (batch, n)."""
     n = members.shape[1]
     if not callable(v):
-        return np.asarray(_table(v, n)[members @ (1 << np.arange(n))])
+        return np.asarray(_table(v, n)[..., members @ (1 << np.arange(n))])
     try:
         values = numbers("what v returns", v(members))
     except Exception as error:  # the caller's own code may raise anything
@@ -64,7 +65,8 @@ def _rows(v: Game, n: int, bits: int) -> Iterator[Floats]:
         for high in coalitions(n - bits):
             yield _values(v, np.hstack([low, np.broadcast_to(high, (len(low), n - bits))]))
     else:
-        yield from _table(v, n).reshape(-1, 1 << bits)
+        table = _table(v, n)
+        yield from np.moveaxis(table.reshape(*table.shape[:-1], -1, 1 << bits), -2, 0)
 
 
 def shapley(v: Game, n: int) -> Floats:
@@ -76,7 +78,7 @@ def shapley(v: Game, n: int) -> Floats:
 
     Parameters
     ----------
-    v : array_like (2**n,) or callable
+    v : array_like (..., 2**n) or callable
         The value of each coalition, bit i of the index saying whether player i is in; or a function from booleans
         (batch, n) to values (batch,). All finite.
     n : int
@@ -84,7 +86,7 @@ def shapley(v: Game, n: int) -> Floats:
 
     Returns
     -------
-    array (n,)
+    array (..., n)
         The rewards TO the players.
 
     Raises
@@ -99,31 +101,32 @@ def shapley(v: Game, n: int) -> Floats:
     both = np.concatenate([[0.0], w]) + np.concatenate([w, [0.0]])
     high_size, low_size = np.bitwise_count(np.arange(1 << (n - bits))), np.bitwise_count(np.arange(1 << bits))
     weights = both[np.arange(n - bits + 1)[:, None] + low_size]
-    by_size = np.zeros(weights.shape)  # rows summed by how many high players they have
-    row_sums = np.empty(1 << (n - bits))
-    nothing, everything, drowns = 0.0, 0.0, False
     for k, row in enumerate(_rows(v, n, bits)):
         if k == 0:
-            nothing = float(row[0])
-            drowns = bool(abs(nothing) > np.ptp(row))  # what is there without anybody drowns small differences
-        above = row - nothing if drowns else row
+            by_size = np.zeros((*row.shape[:-1], *weights.shape))  # rows summed by how many high players they have
+            row_sums = np.empty((*row.shape[:-1], 1 << (n - bits)))
+            nothing = row[..., 0].copy()
+            # what is there without anybody drowns small differences
+            drowning = np.where(np.abs(nothing) > np.ptp(row, axis=-1), nothing, 0.0)[..., None]
+        above = row - drowning if drowning.any() else row
         h = int(high_size[k])
-        row_sums[k] = above @ weights[h]
-        by_size[h] += above
-        everything = float(row[-1]) - nothing
+        row_sums[..., k] = above @ weights[h]
+        by_size[..., h, :] += above
     if not np.isfinite(row_sums).all():
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
-    with_player = np.concatenate([_fold(np.einsum("hk,hk->k", weights, by_size), bits), _fold(row_sums, n - bits)])
-    return np.asarray(with_player + (everything - with_player.sum()) / n)
+    low, high = _fold(np.einsum("hk,...hk->...k", weights, by_size), bits), _fold(row_sums, n - bits)
+    with_player = np.concatenate([low, high], axis=-1)
+    everything = row[..., -1] - nothing
+    return np.asarray(with_player + ((everything - with_player.sum(axis=-1)) / n)[..., None])
 
 
 def _fold(weighted: Floats, n: int) -> Floats:
     """For each of n players, the sum of a table over the coalitions that have the player."""
-    sums = np.empty(n)
+    sums = np.empty((*weighted.shape[:-1], n))
     for i in reversed(range(n)):
-        half = len(weighted) // 2
-        sums[i] = weighted[half:].sum()
-        weighted = weighted[:half] + weighted[half:]
+        half = weighted.shape[-1] // 2
+        sums[..., i] = weighted[..., half:].sum(axis=-1)
+        weighted = weighted[..., :half] + weighted[..., half:]
     return sums
 
 
@@ -152,6 +155,8 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
     """
     n, rng = counted("n", n, 1, 10_000), generator("rng", rng)
     counted("permutations", permutations, 2, 10**8)  # a standard error needs two
+    if not callable(v) and np.ndim(v) > 1:
+        raise ValueError(f"v has shape {np.shape(v)}; orders are drawn for one game at a time, a table (2**{n},)")
     if not callable(v) and not (np.abs(_table(v, n)) <= LARGEST).all():  # also where no order that is drawn leads
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     marginals, chunk = np.empty((permutations, n)), max(1, (1 << 20) // ((n + 1) * n))
@@ -167,7 +172,7 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
 
 
 def difference_rewards(v: Game, n: int) -> Floats:
-    """What the team would lose without each player: v(all) - v(all but i), shape (n,).
+    """What the team would lose without each player: v(all) - v(all but i), shape (..., n).
 
     Clarke's pivot applied to credit (Wolpert & Tumer 2001): a player that raises its own reward raises the team's value
     by as much, so it is aligned. It is not budget-balanced: two perfect substitutes get (0, 0), complements more than
@@ -180,7 +185,7 @@ def difference_rewards(v: Game, n: int) -> Floats:
 
     Returns
     -------
-    array (n,)
+    array (..., n)
         The rewards TO the players.
 
     Raises
@@ -192,7 +197,7 @@ def difference_rewards(v: Game, n: int) -> Floats:
     values = _values(v, np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)]))
     if not (np.abs(values) <= LARGEST).all():
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
-    return np.asarray(values[0] - values[1:])
+    return np.asarray(values[..., :1] - values[..., 1:])
 
 
 def equal_split(total: ArrayLike, n: int) -> Floats:
