@@ -107,6 +107,16 @@ def test_a_table_and_a_function_give_the_same_values_across_rows(monkeypatch: py
         np.testing.assert_allclose(shapley(lambda c: v[c @ weights], 9), whole, atol=1e-12)
 
 
+def test_a_batch_of_games_is_shared_out_game_by_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    games = np.random.default_rng(5).random((2, 3, 32))
+    games[0, 1] += 1e12  # where nobody's part is drowned beside another game's
+    for bits in (14, 2):
+        monkeypatch.setattr(credit, "_ROW_BITS", bits)
+        for rule in (shapley, difference_rewards):
+            alone = [[rule(game, 5) for game in row] for row in games]
+            np.testing.assert_allclose(rule(games, 5), alone, rtol=1e-9, atol=1e-12)
+
+
 def test_a_function_of_twenty_players_is_asked_in_rows() -> None:
     asked = []
 
@@ -182,6 +192,7 @@ def test_proportional_split_follows_what_is_counted() -> None:
         (lambda: shapley(lambda c: c, 2), "v returned shape"),
         (lambda: shapley([0.0], 0), "n is 0"),
         (lambda: shapley_sampled([0.0, 1.0], 1, 1, np.random.default_rng(0)), "at least 2"),
+        (lambda: shapley_sampled([[0.0, 1.0]], 1, 2, np.random.default_rng(0)), "one game at a time"),
         (lambda: difference_rewards([0.0], 2), "v has shape"),
         (lambda: equal_split(1.0, 0), "n is 0"),
         (lambda: equal_split(1.0, 41), "n is 41"),

@@ -81,3 +81,14 @@ def test_the_signature_marks_pairs_that_are_commoner_than_chance() -> None:
     assert np.array_equal(signature([[0, 1, 0, 1], [0, 1, 0, 1]]), np.eye(2))
     assert np.array_equal(signature([[0, 1, 0, 1], [1, 0, 1, 0]]), 1 - np.eye(2))
     assert np.array_equal(signature([[1, 1], [0, 1]]), np.zeros((2, 2)))
+
+
+def test_draws_together_have_the_correlations_and_signatures_of_each_draw() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.integers(0, 2, (2, 5, 30))
+    assert correlation(first, second) == pytest.approx([np.corrcoef(x, y)[0, 1]
+                                                        for x, y in zip(first, second, strict=True)])
+    replies = rng.integers(0, 2, (6, 4, 30))
+    assert mean_correlation(replies) == pytest.approx([mean_correlation(some) for some in replies])
+    pairs = rng.integers(0, 2, (9, 2, 10))
+    assert np.array_equal(signature(pairs), [signature(pair) for pair in pairs])

@@ -349,6 +349,15 @@ def test_a_grader_cannot_change_its_own_chance(n: int, seed: int, data: st.DataO
     assert len(np.unique(honest)) == k
 
 
+def test_a_batch_of_scores_is_chosen_from_in_one_deal() -> None:
+    scores = np.random.default_rng(1).random((7, 5, 5))
+    scores[2, :, 3] = np.nan
+    chosen = select_impartially(scores, 2, np.random.default_rng(3))
+    alone = [select_impartially(own, 2, np.random.default_rng(3)) for own in scores]
+    np.testing.assert_array_equal(chosen, alone)
+    assert len({*map(tuple, chosen)}) > 1
+
+
 def test_impartial_selection_takes_the_best_of_each_group_and_everyone_if_k_is_n() -> None:
     scores = np.tile(np.arange(6.0), (6, 1))
     chosen = [select_impartially(scores, 2, np.random.default_rng(s)) for s in range(200)]

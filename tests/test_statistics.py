@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mechlib import auc
 from mechlib.course.statistics import Interval, arms, holm, over_seeds, paired, resampled, sign_flip
 
 
@@ -33,6 +34,29 @@ def test_answers_to_one_task_are_drawn_together() -> None:
     assert 1.5 < (together.high - together.low) / (apart.high - apart.low) < 2.0
     statistic = resampled(np.mean, same, clusters=task)
     assert statistic.high - statistic.low == pytest.approx(together.high - together.low, rel=0.1)
+
+
+def test_draws_taken_together_are_the_draws_taken_one_by_one() -> None:
+    rng = np.random.default_rng(4)
+    said, right = rng.integers(0, 6, 40) / 5, rng.random(40) < 0.5
+    said[:3] = np.nan  # silent
+    for statistic, columns in ((np.mean, [rng.random(40)]), (np.mean, [right]), (np.mean, [rng.random((40, 3))]),
+                               (auc, [said, right]), (auc, [rng.random(40), right])):
+        apart = resampled(lambda *drawn, statistic=statistic: statistic(*drawn), *columns, draws=200)
+        assert resampled(statistic, *columns, draws=200) == pytest.approx(apart, rel=1e-12)
+    table = rng.random((40, 2))
+    apart = resampled(lambda rows: np.ptp(rows.mean(axis=0)), table, draws=100)
+    assert resampled(lambda draws: np.ptp(draws.mean(axis=1), axis=1), table, draws=100, at_once=True) == apart
+
+
+def test_a_draw_of_one_kind_of_answer_has_no_area_and_is_left_out() -> None:
+    found = resampled(auc, [0.2, 0.9], [False, True], draws=50)
+    assert found == (1.0, 1.0, 1.0)
+
+
+def test_many_rows_are_drawn_a_part_at_a_time() -> None:
+    rows = np.random.default_rng(6).random(150_000)
+    assert resampled(np.mean, rows, draws=4) == pytest.approx(resampled(lambda x: float(x.mean()), rows, draws=4))
 
 
 def test_seeds_are_run_one_by_one_and_their_spread_is_kept() -> None:
@@ -67,6 +91,7 @@ def test_an_interval_reads_as_words() -> None:
     (lambda: paired([], []), "first"),
     (lambda: resampled(np.mean, [1.0, 2.0], [1.0]), "rows"),
     (lambda: paired([1.0, 2.0], [0.0, 0.0], clusters=[1]), "clusters"),
+    (lambda: resampled(np.mean, [1.0, 2.0], clusters=[0, 0], at_once=True), "at_once"),
     (lambda: over_seeds([np.nan, 1.0]), "finite"),
     (lambda: holm([1.2]), "p_values"),
 ])

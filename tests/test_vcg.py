@@ -238,6 +238,22 @@ def check_bundles(bids: list[Bid], sold: BundleOutcome) -> None:
     np.testing.assert_allclose(sold.payments, naive, atol=1e-9)
 
 
+def test_a_programme_finds_what_trying_all_sets_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    markets: list[list[Bid]] = [[(k // 2, frozenset(rng.choice(5, int(rng.integers(1, 4)), replace=False).tolist()),
+                                  float(rng.random())) for k in range(8)] for _ in range(30)]
+    tried = [vcg_combinatorial(bids, {item: 1 + item // 4 for item in range(5)}) for bids in markets]
+    monkeypatch.setattr(module, "_FEW", 0)
+    for bids, few in zip(markets, tried, strict=True):
+        solved = vcg_combinatorial(bids, {item: 1 + item // 4 for item in range(5)})
+        assert solved.bundles == few.bundles
+        np.testing.assert_allclose(solved.payments, few.payments, atol=1e-9)
+
+
+def test_of_equal_sets_of_few_bids_the_larger_wins() -> None:
+    assert vcg_combinatorial([(0, AB, 2.0), (1, A, 1.0), (2, B, 1.0)], "ab").bundles == (frozenset(), A, B)
+
+
 def test_near_ties_are_told_apart() -> None:
     sold = vcg_combinatorial([(0, AB, 1.0), (1, A, 0.5), (2, B, 0.5 + 2e-9)], "ab")
     assert sold.bundles[0] == frozenset()
