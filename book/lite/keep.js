@@ -5,16 +5,19 @@
   const LITE = new URL("./", self.location.href).href, ASKED = /\/api\/(drive|stdin|service-worker-heartbeat)/;
   const worthKeeping = (address) => address.startsWith(LITE) && !ASKED.test(address);
 
+  /** This edition's cache; none once another edition has been seen, whose worker is on its way. */
+  const ours = async () => (await caches.has(CACHE)) ? caches.open(CACHE) : undefined;
+
   /** A page comes from the network, so that a new edition is seen; without a network, from the cache. */
   async function page({ request }) {
-    const cache = await caches.open(CACHE), address = request.url.split(/[?#]/)[0];
+    const cache = await ours(), address = request.url.split(/[?#]/)[0];
     try {
-      const response = await fetch(request), text = await response.clone().text();
-      if (response.ok && text.includes(EDITION)) await cache.put(address, response.clone());
-      else if (response.ok) await caches.delete(CACHE); // of another edition, whose worker is on its way
+      const response = await fetch(request, { cache: "no-cache" }), text = await response.clone().text();
+      if (response.ok && text.includes(EDITION)) await cache?.put(address, response.clone());
+      else if (response.ok) await caches.delete(CACHE);
       return response;
     } catch (error) {
-      const kept = await cache.match(address);
+      const kept = await cache?.match(address);
       if (kept) return kept;
       throw error;
     }
@@ -22,10 +25,10 @@
 
   /** All else comes from the cache if it has been there. */
   async function file(event) {
-    const cache = await caches.open(CACHE), kept = await cache.match(event.request);
+    const cache = await ours(), kept = await cache?.match(event.request);
     if (kept) return kept;
-    const response = await fetch(event.request);
-    if (response.status === 200) event.waitUntil(cache.put(event.request, response.clone()).catch(() => {})); // the disk may be full
+    const response = await fetch(event.request, { cache: "no-cache" }); // what the browser has may be of another edition
+    if (response.status === 200) event.waitUntil(cache?.put(event.request, response.clone()).catch(() => {})); // the disk may be full
     return response;
   }
 
@@ -37,13 +40,14 @@
 
   // what was loaded before this worker was there: the browser still has it
   self.addEventListener("message", (event) => event.waitUntil((async () => {
-    const cache = await caches.open(CACHE);
+    const cache = await ours();
     for (const address of event.data?.loaded ?? []) {
-      if (worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {});
+      if (cache && worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {});
     }
   })()));
 
   self.addEventListener("activate", (event) => event.waitUntil((async () => {
+    await caches.open(CACHE);
     for (const name of await caches.keys()) if (name.startsWith(CACHES) && name !== CACHE) await caches.delete(name);
   })()));
 }

@@ -45,10 +45,13 @@ function lead(root) {
   }
 }
 
-/** Tell the service worker what was loaded before it was there. */
+/** Tell the service worker what the page and Python's worker loaded before it was there. */
 async function kept() {
-  const { active } = await navigator.serviceWorker.ready;
-  active.postMessage({ loaded: [location.href.split(/[?#]/)[0], ...performance.getEntriesByType("resource").map(({ name }) => name)] });
+  const { active } = await navigator.serviceWorker.ready, worker = new BroadcastChannel("mechlib-loaded");
+  const tell = (names) => active.postMessage({ loaded: names });
+  tell([location.href.split(/[?#]/)[0], ...performance.getEntriesByType("resource").map(({ name }) => name)]);
+  worker.onmessage = ({ data }) => data === "what?" || tell(data);
+  worker.postMessage("what?");
 }
 
 function bar() {

@@ -47,6 +47,14 @@ export async function openPage(context, site) {
   return page;
 }
 
+/** Ask the page again and again until an asynchronous question has a true answer; `waitForFunction` takes a promise for one. */
+export async function until(page, question, argument, seconds = 90) {
+  for (const end = Date.now() + 1000 * seconds; ; await page.waitForTimeout(250)) {
+    if (await page.evaluate(question, argument)) return;
+    if (Date.now() > end) throw new Error(`not so after ${seconds} seconds: ${question}`);
+  }
+}
+
 /** Bytes that crossed the wire for the page's requests so far. */
 export async function bytesOf(page) {
   const sizes = await Promise.all(page.requests.map((request) => request.sizes().catch(() => null)));

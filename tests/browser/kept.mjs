@@ -1,5 +1,5 @@
 // Open a live page, run it, cut it off from its server, and open and run it again. Job: {site, name}.
-import { job, openPage, withBrowser } from "./browser.mjs";
+import { job, openPage, until, withBrowser } from "./browser.mjs";
 
 const { site, name } = await job();
 
@@ -18,11 +18,13 @@ async function run(page) {
 await withBrowser({}, async (context) => {
   const first = await openPage(context, site), cells = [await run(first)];
   // what was loaded before the service worker was there comes after
-  await first.waitForFunction(async (asked) => {
+  const asked = first.requests.map((r) => r.url()).filter((url) => /\/lite\/(build|extensions|static)\//.test(url));
+  await until(first, async (needed) => {
     const edition = (await caches.keys()).find((key) => key.startsWith("mechlib-live-"));
+    if (!edition) return false;
     const kept = (await (await caches.open(edition)).keys()).map(({ url }) => url);
-    return asked.every((url) => kept.includes(url));
-  }, first.requests.filter((r) => /\/lite\/(build|extensions|static)\//.test(r.url())).map((r) => r.url()), { timeout: 60000 });
+    return needed.every((url) => kept.includes(url));
+  }, [`${site}lite/notebooks/index.html`, ...asked]);
   const kept = (await first.evaluate(() => caches.keys())).filter((key) => key !== "precache"); // JupyterLite's own, empty
   await first.close();
   await fetch(`${site}cut-the-line`);

@@ -12,6 +12,7 @@ import re
 import threading
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,8 +193,49 @@ def test_a_page_that_was_visited_runs_without_its_server(drive: Callable[..., An
     assert CutOff.cut
     first, second = ([shown(cell) for cell in cells if compared(cell)] for cells in seen["cells"])
     assert first == second and any(second)
-    edition = re.findall(r'data-edition="(\w+)"', (SITE / "lite" / "notebooks" / "index.html").read_text("utf-8"))
-    assert seen["kept"] == [f"mechlib-live-{edition[0]}"]
+    assert seen["kept"] == [f"mechlib-live-{edition()}"]
+
+
+class NextEdition(Handler):
+    """A server whose site is published anew once it is told to: pages, worker and `live.js` are of another edition."""
+
+    published = False
+
+    def do_GET(self) -> None:
+        """Answer, from the new edition if there is one."""
+        path = Path(self.translate_path(self.path))
+        if self.path.endswith("publish-the-next"):
+            NextEdition.published = True
+            self.send_error(410)
+        elif NextEdition.published and path.name in {"index.html", "service-worker.js", "live.js"}:
+            text = path.read_text("utf-8").replace(edition(), NEXT)
+            data = (text + "\nwindow.published = true;\n" * (path.name == "live.js")).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", self.guess_type(str(path)))
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        else:
+            super().do_GET()
+
+
+NEXT = "0123456789abcdef"
+
+
+def edition() -> str:
+    """Return the name of the edition that was built."""
+    page = (SITE / "lite" / "notebooks" / "index.html").read_text("utf-8")
+    return re.findall(r'data-edition="(\w+)"', page)[0]
+
+
+def test_a_new_edition_takes_the_place_of_the_one_that_was_kept(drive: Callable[..., Any]) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(NextEdition, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/course/"
+    seen = drive("renewed.mjs", site=address, name="01_revelation_principle.ipynb", next=NEXT)
+    server.shutdown()
+    assert seen["before"] == {"edition": edition(), "published": False, "kept": [f"mechlib-live-{edition()}"]}
+    assert seen["after"] == {"edition": NEXT, "published": True, "kept": [f"mechlib-live-{NEXT}"]}
 
 
 def test_every_notebook_has_a_live_page() -> None:
