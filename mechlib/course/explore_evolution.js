@@ -213,7 +213,7 @@ Object.assign(models, {
   learners: {
     compute: learners,
     draw: ({ round }, s) => ({ kind: "curves", x: ["rounds", 0, HORIZON], y: ["mean bid", 0, 1], ruler: [round, "now"],
-      level: [s.theory[4], "theory, worth 0.9"],
+      level: [s.theory[4], "theory, worth 0.9", "end"],
       series: [4, 2, 0].map((v) => ({ name: `worth ${VALUES[v]}`, points: s.path.map((bids, k) => [40 * k, bids[v]]), best: [round, s.bids[v]] })) }),
     say: ({ price, learner, bidders, round }, s) => `After ${round} rounds of ${price === 1 ? "first" : "second"} price, ${bidders} ${learner === 1 ? "Hedge" : "bandit"} learners `
       + `that are worth 0.9 bid ${show(s.bids[4])} on average; theory says ${show(s.theory[4])}. Worth 0.1, they bid ${show(s.bids[0])}; theory says ${show(s.theory[0])}.`,

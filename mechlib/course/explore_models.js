@@ -190,7 +190,7 @@ export const models = {
     compute: selection,
     draw: ({ rounds }, s) => ({ kind: "curves", x: ["rounds", 0, 200], y: ["share of the agents", 0, 1], ruler: [rounds, "now"],
       series: SELECTED.map(([name], i) => curve(name, grid(0, 200, 100), (t) => s.at(t)[i], rounds)) }),
-    say: ({ rounds }, s) => `After ${rounds} rounds ${SELECTED.map(([name], i) => `${show(s.now[i])} are ${name}`).join(", ")}. `
-      + (s.most === 2 ? "A silent team passes nothing on." : `A team of the most common kind passes on a right answer ${show(s.right)} of the time.`),
+    say: ({ rounds }, s) => `After ${rounds} rounds the shares are ${SELECTED.map(([name], i) => `${show(s.now[i])} (${name})`).join(", ")}. `
+      + (s.most === 2 ? "A silent team passes nothing on." : `A team of the most common kind passes on a right answer in ${show(s.right)} of the tasks.`),
   },
 };

@@ -36,7 +36,7 @@ const tidy = (number) => String(Math.round(number * 100) / 100).replace("-", "\u
 /** Draw axes, then curves or bars, into an emptied svg of the given width; return how pixels map to values. */
 function draw(svg, chart, width) {
   if (chart.kind === "cells") return drawCells(svg, chart, width);
-  const height = Math.min(320, Math.max(220, width * 0.55)), left = 44, top = 26, bottom = height - 38, right = width - 10;
+  const height = Math.min(320, Math.max(220, width * 0.55)), left = 44, top = 34, bottom = height - 38, right = width - 10;
   const [low, high] = chart.kind === "bars" ? chart.range : [chart.y[1], chart.y[2]];
   const y = (v) => bottom - ((Math.min(high, Math.max(low, v)) - low) / (high - low)) * (bottom - top);
   svg.replaceChildren();
@@ -61,7 +61,7 @@ function drawBars(svg, chart, { left, right, top, bottom, low, high, y }) {
       const value = series.values[g], x = middle + (s - chart.series.length / 2) * wide;
       svg.append(tag("rect", { class: "mlx-bar", x: x + 1, width: wide - 2, y: Math.min(y(value), y(0)), height: Math.abs(y(value) - y(0)),
         fill: s === 1 ? "none" : `var(--s${s})`, stroke: `var(--s${s})`, "stroke-width": 2, "fill-opacity": s === 2 ? 0.35 : 1 }));
-      svg.append(tag("text", { x: x + wide / 2, y: value < 0 ? y(value) + 13 : y(value) - 4, "text-anchor": "middle" }, tidy(value)));
+      svg.append(tag("text", { x: x + wide / 2, y: value < 0 ? y(value) + 13 : y(value) - 4, "text-anchor": "middle" }, tidy(value) + (value > high ? " ↑" : ""))); // what the scale cuts
     });
   });
   return (_, py) => ({ value: low + ((bottom - py) / (bottom - top)) * (high - low) });
@@ -71,7 +71,7 @@ function drawCurves(svg, chart, { left, right, top, bottom, y }) {
   const [label, from, to] = chart.x, x = (v) => left + ((v - from) / (to - from)) * (right - left), [at, note] = chart.ruler;
   if (chart.level) { // a horizontal line with its name
     svg.append(tag("line", { class: "mlx-level", x1: left, x2: right, y1: y(chart.level[0]), y2: y(chart.level[0]), stroke: "var(--s1)", "stroke-width": 2, "stroke-dasharray": "7 4" }));
-    svg.append(tag("text", { x: left + 6, y: y(chart.level[0]) - 6 }, chart.level[1]));
+    svg.append(tag("text", { x: chart.level[2] ? right - 4 : left + 6, y: y(chart.level[0]) - 6, "text-anchor": chart.level[2] ?? "start" }, chart.level[1]));
   }
   for (const [place, name] of chart.marks ?? []) { // vertical lines with their names, below those of the ruler
     svg.append(tag("line", { class: "mlx-mark", x1: x(place), x2: x(place), y1: top, y2: bottom, stroke: "var(--s2)", "stroke-width": 2, "stroke-dasharray": "2 3" }));
@@ -81,7 +81,7 @@ function drawCurves(svg, chart, { left, right, top, bottom, y }) {
   svg.append(tag("text", { x: (left + right) / 2, y: bottom + 33, "text-anchor": "middle" }, label));
   svg.append(tag("line", { class: "mlx-ruler", x1: x(at), x2: x(at), y1: top, y2: bottom, stroke: "currentColor", "stroke-width": 1.5 }));
   const late = at > from + 0.85 * (to - from); // the note stays inside the drawing
-  svg.append(tag("text", { x: x(at) + (late ? -5 : 5), y: top - 2, "text-anchor": late ? "end" : "start" }, note));
+  svg.append(tag("text", { x: x(at) + (late ? -5 : 5), y: top - 9, "text-anchor": late ? "end" : "start" }, note));
   chart.series.forEach((series, s) => {
     const inside = ([, py]) => py >= chart.y[1] && py <= chart.y[2];
     const path = series.points.map((point, i, all) => !inside(point) ? ""
@@ -170,7 +170,9 @@ function render({ model, el }) {
     const params = model.get("params"), state = compute(params), chart = chartOf(params, state), sentence = say(params, state);
     for (const [name, { input, output }] of Object.entries(inputs)) {
       if (input.value !== String(params[name])) input.value = params[name];
-      output.textContent = typeof params[name] === "string" ? "" : tidy(params[name]);
+      const { names, min } = spec.controls.find((c) => c.name === name); // a slider of kinds, not of numbers
+      output.textContent = typeof params[name] === "string" ? "" : names ? names[params[name] - min] : tidy(params[name]);
+      if (names) input.setAttribute("aria-valuetext", output.textContent);
     }
     box.classList.toggle("mlx-dark", dark(box));
     locate = draw(svg, chart, Math.max(280, box.clientWidth - 32));
