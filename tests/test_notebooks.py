@@ -216,7 +216,7 @@ GIVEN = {
     "nb07-07": {"0.5", "0.6"},  # the belief and the rival's report, of which the curves are functions
     "nb09-41": {".98", ".90"},  # the discounts of the two reputations
     "nb10-06": {"0.5", "0.05"},  # the lengths of the steps
-    "nb10-10": {"2.5", "99 %", "1 %"},  # the penalty of the paths that are drawn, and where populations start
+    "nb10-10": {"2.5", "99%", "1%"},  # the penalty of the paths that are drawn, and where populations start
 }
 
 

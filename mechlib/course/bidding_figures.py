@@ -44,8 +44,8 @@ def bids_beside_values(
             axes.scatter(v[silent], np.full(silent.sum(), -12.0 - 4 * j), s=20, color=colour, marker="x")
         axes.plot(100 * scale, 100 * np.asarray(equilibria[title](scale)), color=plots.INK, label="equilibrium")
         axes.axhline(-7, color=plots.INK, linewidth=0.6)
-        axes.text(0, -5, "no bid:", fontsize=8, color=plots.INK)
-        axes.set(title=title, xlabel="value", ylim=(-16 - 4 * len(models), 105), yticks=range(0, 101, 20))
+        axes.set(title=title, xlabel="value", ylim=(-16 - 4 * len(models), 105))
+        axes.set_yticks([-12, *range(0, 101, 20)], ["no bid", *range(0, 101, 20)])
     axes_of[0].set_ylabel("bid")
-    axes_of[0].legend(fontsize=8, labelcolor=plots.INK)
+    axes_of[0].legend(fontsize=9, labelcolor=plots.INK)
     return figure

@@ -162,8 +162,15 @@ def draw_plane(
     widest = max(cost for cost, _ in dots.values())
     for label, (cost, share) in dots.items():
         axes.errorbar([cost], [share.mean], arms([share]), fmt="o", color=plots.COLOURS[1], elinewidth=1)
-        side = -1 if 0.2 < cost / widest < 0.8 else 1  # away from the curve
-        axes.annotate(label, (cost, share.mean), (6 * side, 5), ha="right" if side < 0 else "left", **style)
+        place = cost / widest  # where it stands decides where its name does: off the curve, the axis and its interval
+        if place < 0.2:
+            axes.annotate(label, (cost, share.mean), (8, -20), ha="left", **style)
+        elif place < 0.35:
+            axes.annotate(label, (cost, share.high), (0, 4), ha="center", **style)
+        elif place < 0.8:
+            axes.annotate(label, (cost, share.mean), (-7, -1), ha="right", **style)
+        else:
+            axes.annotate(label, (cost, share.mean), (7, -3), ha="left", **style)
     axes.set(xlabel="cost of a task (millionths of a credit)", ylabel="share right", ylim=(0, 0.85),
              xlim=(-0.04 * widest, 1.25 * widest))
     return figure
