@@ -212,8 +212,8 @@ def drawn_edges(chart: Chart, size: tuple[float, float], across: bool, head: str
         beside = 7 * (-1 if b.rank > a.rank else 1) if (edge.target, edge.source) in pairs else 0
         mates = [e for e in own if {chart.nodes[e.source].rank, chart.nodes[e.target].rank} == {a.rank, b.rank}]
         at = 0.5
-        if edge in mates and len(mates) > 1:  # labels that would meet in the middle
-            at = 0.5 if across else 0.28 + 0.44 * mates.index(edge) / (len(mates) - 1)
+        if edge in mates and len(mates) > 1:  # labels that would meet in the middle; further on the arrows are apart
+            at = (0.58 if len(mates) > 2 else 0.5) if across else 0.28 + 0.44 * mates.index(edge) / (len(mates) - 1)
         path, label = straight(a, b, edge, across, beside, at)
         lines.append(f'<path {style} d="{path}"/>')
         ends = {(edge.source, edge.label), (edge.target, edge.label)}

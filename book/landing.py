@@ -77,11 +77,9 @@ def bar(number: float, look: str) -> str:
     return f'<td><span class="bar {look}" style="--share:{number:.3f}"></span><span>{share(number)}</span></td>'
 
 
-def bars(caption: str, heads: list[str], rows: dict[str, list[float]]) -> str:
-    """Return a table whose numbers are drawn as bars."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ["", *heads]).replace(
-        '<th scope="col"></th>', "<td></td>", 1
-    )
+def bars(caption: str, first: str, heads: list[str], rows: dict[str, list[float]]) -> str:
+    """Return a table whose numbers are drawn as bars; `first` is the heading over the names of its rows."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in [first, *heads])
     looks = ["first", "second", "third"]
     body = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th>{"".join(map(bar, numbers, looks))}</tr>'
@@ -102,7 +100,7 @@ def shock(rows: list[Stated]) -> str:
         f"They are right {share(min(right))} to {share(max(right))} of the time."
     )
     caption = f"Recorded replies with an answer: {', '.join(f'{row.replies} of {row.who}' for row in rows)}."
-    table = bars(caption, ["says it is sure", "is right"], {row.who: [row.said, row.right] for row in rows})
+    table = bars(caption, "model", ["says it is sure", "is right"], {row.who: [row.said, row.right] for row in rows})
     return f'<p class="finding">{sentence}</p>{table}'
 
 
@@ -115,8 +113,9 @@ def result(told: Trained) -> str:
     )
     caption = f"What three desks state, by what their document holds, on {told.tasks} recorded tasks."
     columns = list(zip(*told.stated.values(), told.right, strict=True))
-    rows = {f"its document {words}": list(column) for words, column in zip(KINDS.values(), columns, strict=True)}
-    return f'<p class="finding">{sentence}</p>{bars(caption, [*(f"says, {name}" for name in SHOWN), "is right"], rows)}'
+    rows = {words: list(column) for words, column in zip(KINDS.values(), columns, strict=True)}
+    heads = [*(f"says, {name}" for name in SHOWN), "is right"]
+    return f'<p class="finding">{sentence}</p>{bars(caption, "its document", heads, rows)}'
 
 
 def fill(page: str) -> str:

@@ -82,6 +82,8 @@ def test_of_three_comparisons_at_4_in_100_none_stands_alone() -> None:
 
 def test_an_interval_reads_as_words() -> None:
     assert str(Interval(0.421, -0.0000000001, 0.46)) == "0.42 (0.00 to 0.46)"
+    assert str(Interval(0.2, -0.004, 0.41)) == "0.20 (0.00 to 0.41)"
+    assert f"{Interval(0, -0.002, 0.1):.0%}" == "0% (0% to 10%)"
     assert f"{Interval(1, 0.5, 2):.1f}" == "1.0 (0.5 to 2.0)"
     assert Interval(1, 0.5, 2).excludes_zero and Interval(-1, -2, -0.5).excludes_zero
     assert not Interval(1, 0, 2).excludes_zero

@@ -134,7 +134,8 @@ def draw(paths: Mapping[str, Floats], alt: str, caption: str, by_seat: bool = Fa
             means = dict(zip(SEATS, path.mean(axis=1).T, strict=True))
             bands = dict(zip(SEATS, zip(low.T, high.T, strict=True), strict=True))
             plots.lines(time, means, bands=bands, axes=axes, **labels)
-            axes.legend(loc="center right", labelcolor=plots.INK).set_visible(k == len(paths) - 1)
+            place = "lower right" if len(paths) > 1 else "center right"
+            axes.legend(loc=place, labelcolor=plots.INK).set_visible(k == 0)
         else:
             axes.plot(time, path.mean(axis=2), color=plots.COLOURS[0], linewidth=0.6, alpha=0.25)
             axes.set(**labels)

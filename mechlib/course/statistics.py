@@ -32,7 +32,8 @@ class Interval(NamedTuple):
         return f"{self:.2f}"
 
     def __format__(self, spec: str) -> str:
-        mean, low, high = (format(round(x, 9) + 0.0, spec or ".2f") for x in self)
+        ends = [format(x, spec or ".2f") for x in self]
+        mean, low, high = (end if end.strip("-0.%") else end.lstrip("-") for end in ends)  # never "-0.00"
         return f"{mean} ({low} to {high})"
 
     @property
