@@ -153,7 +153,20 @@ def test_a_bin_s_count_stands_above_the_axis_and_on_no_marker(monkeypatch):
     plots.reliability_diagram({"a": table}, alt="One agent.")
     texts = drawn[0].axes[0].texts
     assert [text.get_text() for text in texts] == ["2", "1"]
-    assert [text.get_position() for text in texts] == [(0.5, 1.1), (0.9, 1.1)]
+    assert [text.get_position()[0] for text in texts] == [0.5, 0.9]
+    assert all(1.05 < text.get_position()[1] < 1.25 for text in texts)
+    assert texts[0].get_position()[1] != texts[1].get_position()[1]  # neighbours do not run into each other
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([0.601, 0.95, 1], "0.60 0.95 1.00"), ([0.0375, 0.0712, 0.135], "0.037 0.071 0.135"), ([3, 12], "3 12"),
+     ([-0.3, 0], "−0.30 0"), ([31.4, 2.5], "31.4 2.5")],
+)
+def test_the_numbers_on_bars_have_the_same_decimals(values, said):
+    _, axes = plots.figure()
+    plots.bars({"a": values}, [str(i) for i in range(len(values))], axes=axes)
+    assert [text.get_text() for text in axes.texts] == said.split()
 
 
 def test_a_heat_map_writes_its_numbers_and_leaves_gaps_empty():

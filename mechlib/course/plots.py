@@ -21,9 +21,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mechlib.rules.calibration import Reliability
+
+Floats = NDArray[np.float64]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,6 +186,14 @@ def lines(
     _finish(drawn, axes, alt, caption, list(series), labels)
 
 
+def _decimals(values: Floats) -> int:
+    """Return the decimals of all numbers of one drawing: about two digits of the largest; none if all are whole."""
+    known = np.abs(values[np.isfinite(values)])
+    if (known == known.round()).all():
+        return 0
+    return 3 if known.max() < 0.2 else 2 if known.max() < 10 else 1
+
+
 def bars(
     values: Mapping[str, float] | Mapping[str, ArrayLike],
     groups: Sequence[str] = ("",),
@@ -201,6 +211,7 @@ def bars(
     """
     drawn, axes = _start(axes)
     table = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in values.items()}
+    digits = _decimals(np.concatenate(list(table.values())))
     errors, alone = errors or {}, len(groups) == 1
     width, size = 0.8 if alone else 0.8 / len(table), 11 if len(groups) * len(table) < 10 else 9
     for i, (name, heights) in enumerate(table.items()):
@@ -212,7 +223,7 @@ def bars(
         for x, y, low, high in zip(spots, heights, heights - half[0], heights + half[-1], strict=True):
             end, gap, va = (high, 3, "bottom") if y >= 0 else (low, -3, "top")
             style: Any = {"textcoords": "offset points", "ha": "center", "va": va, "fontsize": size}
-            axes.annotate(f"{y:.3g}", (x, end), (0, gap), **style)
+            axes.annotate(f"{y:.{digits}f}".replace("-", "−") if y else "0", (x, end), (0, gap), **style)
     ticks = list(table) if alone else groups
     axes.set_xticks(range(len(ticks)), ticks)
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -256,9 +267,10 @@ def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str, caption:
         reach = np.abs([y - table.low[full], table.high[full] - y])
         axes.errorbar(x, y, reach, fmt="none", ecolor=colour, elinewidth=1.5)
         axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=colour, marker=MARKERS[i % 5])
-        for spot, count in zip(x, counts, strict=True):
-            axes.text(spot, 1.1, count, ha="center", va="center", fontsize=8)
-        axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.17), title=name, xlabel="stated confidence")
+        for k, (spot, count) in enumerate(zip(x, counts, strict=True)):  # on two lines, where neighbours have room
+            axes.text(spot, 1.1 + 0.08 * (k % 2), count, ha="center", va="center", fontsize=8)
+        axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.25), title=name, xlabel="stated confidence")
+        axes.set_yticks(np.linspace(0, 1, 6))
     np.atleast_1d(grid)[0].set_ylabel("share right")
     show(drawn, alt, caption)
 
