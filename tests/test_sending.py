@@ -14,7 +14,7 @@ import pytest
 from mechlib.agents.llm import Cassette, MissingRecording, client
 from mechlib.agents.recordings import key
 from mechlib.agents.roster import Agent
-from mechlib.agents.sending import SAMPLE, send
+from mechlib.agents.sending import SAMPLE, post, send
 
 AGENT = Agent("nobody", "no-such-model", "Be brief.")
 
@@ -89,6 +89,19 @@ def test_headers_of_the_environment_go_through_the_sdk(
     with pytest.raises(MissingRecording):
         asyncio.run(send(client("pipeline"), request["body"]))
     assert len(through_the_sdk) == 1
+
+
+def test_a_recorded_completion_is_the_json_that_the_sdk_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    llm, path = client("probabilities"), "/v1/chat/completions"
+    bodies = [each["request"]["body"] for each in Cassette("probabilities").tape.entries()][::40]
+    whole = [asyncio.run(llm.post(path, body=body, cast_to=object)) for body in bodies]
+    monkeypatch.setattr(llm, "post", None)
+    assert [asyncio.run(post(llm, path, body)) for body in bodies] == whole
+
+
+def test_a_completion_that_is_not_on_record_goes_through_the_sdk() -> None:
+    with pytest.raises(MissingRecording):
+        asyncio.run(post(client("probabilities"), "/v1/chat/completions", {"model": "no-such-model", "messages": []}))
 
 
 def test_what_takes_the_short_way_is_logged_as_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,9 +161,11 @@ class Cassette(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         self._log_use(name, how, entry)
         return wire.replayed(entry)
 
-    def recalled(self, body: Mapping[str, Any], sample: int = 0) -> dict[str, Any] | None:
-        """Return the recorded reply to the body of a message's request; None where the SDK has to send it."""
-        name = key("post", "/v1/messages", body, sample)
+    def recalled(
+        self, body: Mapping[str, Any], sample: int = 0, path: str = "/v1/messages"
+    ) -> dict[str, Any] | None:
+        """Return the recorded reply to the body of a request; None where the SDK has to send it."""
+        name = key("post", path, body, sample)
         entry = self.tape.get(name) if self.mode == "replay" else None
         if entry is None or not wire.plain(entry.get("type", "application/json")):
             return None

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     import anthropic
 
-__all__ = ["SAMPLE", "replays", "send"]
+__all__ = ["SAMPLE", "post", "replays", "send"]
 
 # A request header that numbers a further sample of one prompt. The cassette reads it; it is never sent or stored.
 SAMPLE = "x-mechlib-sample"
@@ -22,8 +22,10 @@ SAMPLE = "x-mechlib-sample"
 class Recalls(Protocol):
     """What holds replies on record: a `Cassette`."""
 
-    def recalled(self, body: Mapping[str, Any], sample: int = 0) -> dict[str, Any] | None:
-        """Return the reply on record to the body of a message's request, or None."""
+    def recalled(
+        self, body: Mapping[str, Any], sample: int = 0, path: str = "/v1/messages"
+    ) -> dict[str, Any] | None:
+        """Return the reply on record to the body of a request, or None."""
 
 
 _TAPES: WeakKeyDictionary[anthropic.AsyncAnthropic, Recalls] = WeakKeyDictionary()
@@ -56,3 +58,10 @@ async def send(
     headers = {SAMPLE: str(sample)} if sample else None
     message: anthropic.types.Message = await client.messages.create(**request, extra_headers=headers)
     return message
+
+
+async def post(client: anthropic.AsyncAnthropic, path: str, body: Mapping[str, Any]) -> Any:
+    """Return the JSON of the reply to a body, as ``client.post(path, body=body, cast_to=object)`` does."""
+    tape = _TAPES.get(client)
+    reply = tape.recalled(body, path=path) if tape is not None else None
+    return await client.post(path, body=body, cast_to=object) if reply is None else reply

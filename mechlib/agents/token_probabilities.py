@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import anthropic
 import numpy as np
 from numpy.typing import NDArray
+
+from mechlib.agents.sending import post
 
 _FLOOR = 1e-6  # probability of a choice that is not among the tokens the server lists
 
@@ -48,7 +49,7 @@ async def log_probabilities(
         """Return the probabilities of the choices after one prompt."""
         messages = [*start, {"role": "user", "content": prompt}]
         body = {"model": model, "messages": messages, "max_tokens": 1, "logprobs": True, "top_logprobs": 20}
-        reply: Any = await client.post("/v1/chat/completions", body=body, cast_to=object)
+        reply = await post(client, "/v1/chat/completions", body)
         mass = dict.fromkeys(names, 0.0)
         for token in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]:
             if (text := str(token["token"]).strip().casefold()) in mass:

@@ -15,6 +15,7 @@ import anthropic
 import numpy as np
 
 from mechlib.agents.roster import Agent
+from mechlib.agents.sending import post
 from mechlib.agents.tasks import parse_answer
 from mechlib.course.desks import desks
 from mechlib.course.worlds import Case
@@ -40,7 +41,7 @@ async def answer_probability(
     chances = np.zeros((len(cases), len(agents)))
     for row, case in enumerate(cases):
         for column, (agent, prompt) in enumerate(zip(agents, case.prompts, strict=True)):
-            reply: Any = await client.post("/v1/chat/completions", body=token_request(agent, prompt), cast_to=object)
+            reply = await post(client, "/v1/chat/completions", token_request(agent, prompt))
             chances[row, column] = math.exp(_log_chance(reply["choices"][0]["logprobs"]["content"]))
     return chances
 

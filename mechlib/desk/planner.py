@@ -67,8 +67,9 @@ class Planner:
         owned: dict[str, list[str]] = {}
         for name, owner in self.owners.items():
             owned.setdefault(owner, []).append(name)
-        trust = self._trust(owned)
-        if self.trust == "drawn":
+        everybody = self.team_size == len(names)  # then nobody's reputation matters
+        trust = dict.fromkeys(owned, 0.0) if everybody else self._trust(owned)
+        if self.trust == "drawn" and not everybody:
             trust = self._drawn(trust, owned, np.random.default_rng([self.seed, number, 2]))
         of_an_owner = np.random.default_rng([self.seed, number, 3])  # so that more names change no other draw
         shuffled = [list(owned)[k] for k in rng.permutation(len(owned))]

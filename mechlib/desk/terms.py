@@ -6,6 +6,7 @@ reports that nobody made: it fails on silence, it hands out more than one answer
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -72,14 +73,16 @@ def terms(rule: Rule, agents: int, choice: bool = True) -> Terms:
     ValueError
         If it is a scoring rule and no mechanism, fails, is random, chooses more than one answer, or is not bounded.
     """
-    _refuse_scores(rule, agents)
+    reads = arguments(rule)
+    if reads == 2:
+        _refuse_scores(rule, agents)
     reports, found = _profiles(agents)
     nothing = np.zeros(reports.shape)
     rng = np.random.default_rng(0)
     some = rng.choice(len(reports), 6)
     call = rule_of_reports_and_found(rule, reports[some], found[some], nothing[some])
     tried = [call(reports, found, nothing)]
-    if arguments(rule) == 3:
+    if reads == 3:
         costs = rng.choice(_COSTS, reports.shape)
         tried += [call(reports, found, costs), call(reports, found, 100 * costs)]
     rewards = np.array([transfers(result) for result in tried])
@@ -94,7 +97,7 @@ def terms(rule: Rule, agents: int, choice: bool = True) -> Terms:
             as_chances("the rule's allocation", result.allocation)
     otherwise = call(reports, np.where(np.isnan(reports), 0.0, 1 - found), nothing)
     by_found = not np.allclose(tried[0].allocation, otherwise.allocation)
-    return Terms(call, worst, best, by_found, arguments(rule) == 3)
+    return Terms(call, worst, best, by_found, reads == 3)
 
 
 def as_chances(name: str, values: ArrayLike, agents: int | None = None) -> Floats:
@@ -136,11 +139,13 @@ def draw(chances: Floats, rng: np.random.Generator) -> int | None:
     return number if number < len(chances) else None
 
 
+@functools.lru_cache(maxsize=8)
 def _profiles(agents: int) -> tuple[Floats, Floats]:
-    """Return reports and what is found, (rows, n) each, on which a rule is tried."""
+    """Return reports and what is found, (rows, n) each, on which a rule is tried; nobody may write into them."""
     rng = np.random.default_rng(1)
     parts = [_combined(_COARSE, agents, rng), _combined(_FINE, agents, rng), _one_against_the_rest(agents)]
     table = np.concatenate(parts)
+    table.flags.writeable = False
     return table[..., 0], table[..., 1]
 
 
@@ -159,8 +164,6 @@ def _one_against_the_rest(agents: int) -> Floats:
 
 def _refuse_scores(rule: Rule, agents: int) -> None:
     """Raise a ValueError if a rule returns a number an agent, as scoring rules do, and no choice."""
-    if arguments(rule) != 2:
-        return
     try:
         result = rule(np.linspace(0, 1, agents), np.ones(agents))
         scores = not isinstance(result, (Outcome, Award)) and np.shape(result) == (agents,)

@@ -18,6 +18,8 @@ from mechlib.mechanism import Floats, Ints, counted, numbers
 def unit(name: str, value: ArrayLike, nan: bool = False) -> Floats:
     """Return an array of numbers in [0, 1], or raise a ValueError; where `nan` is allowed, it means an abstention."""
     array = numbers(name, value)
+    if array.size and array.min() >= 0 and array.max() <= 1:  # NaN is neither
+        return array
     wrong = ~((array >= 0) & (array <= 1)) & ~(nan & np.isnan(array))
     if wrong.any():
         hint = " (nan: abstained)" if nan else ""

@@ -28,11 +28,12 @@ Rule = Callable[[Any, Any], Any]
 
 def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Floats, Floats, Bools]:
     c, a = unit("confidence", confidence, nan=True), unit("accuracy", accuracy, nan=True)
-    try:
-        c, a = np.broadcast_arrays(c, a)
-    except ValueError:
-        raise ValueError(f"confidence and accuracy have shapes {c.shape} and {a.shape}; give one of each an "
-                         "agent") from None
+    if c.shape != a.shape:
+        try:
+            c, a = np.broadcast_arrays(c, a)
+        except ValueError:
+            raise ValueError(f"confidence and accuracy have shapes {c.shape} and {a.shape}; give one of each an "
+                             "agent") from None
     spoke = ~np.isnan(c)
     return np.where(spoke, c, 0.0), unit("accuracy", np.where(spoke, a, 0.0)), spoke
 
