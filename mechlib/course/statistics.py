@@ -6,6 +6,7 @@ difference, resampled by task; and where several comparisons are made, `holm` sa
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ Floats = NDArray[np.float64]
 
 _DRAWS = 10_000
 _CELLS = 2**18  # rows that are drawn at a time
+_KEPT = 400  # rows, draws of which are kept: 32 MB
 
 
 class Interval(NamedTuple):
@@ -161,10 +163,9 @@ def paired(first: ArrayLike, second: ArrayLike, clusters: ArrayLike | None = Non
     """
     difference = _numbers("first", first) - _numbers("second", second)
     rows = _rows([difference], clusters)
-    sums = difference if clusters is None else np.array([difference[row].sum() for row in rows])
-    drawn = np.random.default_rng(seed).integers(len(rows), size=(_DRAWS, len(rows)))
-    means = sums[drawn].sum(axis=1)
-    means /= len(rows) if clusters is None else np.array([len(row) for row in rows])[drawn].sum(axis=1)
+    often = _drawn(len(rows), seed)
+    sums = np.array([difference[row].sum() for row in rows])
+    means = (often @ sums) / (often @ np.array([float(len(row)) for row in rows]))
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(difference.mean()), float(low), float(high))
 
@@ -175,9 +176,33 @@ def sign_flip(first: ArrayLike, second: ArrayLike, seed: int = 0) -> float:
     If neither is better, each task's difference is as likely to have the other sign (Fisher 1935). Two-sided.
     """
     difference = _numbers("first", first) - _numbers("second", second)
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(_DRAWS, len(difference)))
-    as_far = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-12
+    as_far = np.abs(_signs(len(difference), seed) @ difference) >= abs(difference.sum()) - 1e-12
     return float((as_far.sum() + 1) / (_DRAWS + 1))
+
+
+# Comparisons of one chapter are on the same tasks, and so are the draws: the last ones are kept, unless they are large.
+
+
+def _drawn(rows: int, seed: int) -> Floats:
+    """Return how often each row is drawn, (draws, rows), as many as there are with replacement."""
+    return _kept_drawn(rows, seed) if rows <= _KEPT else _kept_drawn.__wrapped__(rows, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_drawn(rows: int, seed: int) -> Floats:
+    drawn = np.random.default_rng(seed).integers(rows, size=(_DRAWS, rows))
+    drawn += rows * np.arange(_DRAWS)[:, None]
+    return np.bincount(drawn.ravel(), minlength=_DRAWS * rows).reshape(_DRAWS, rows).astype(float)
+
+
+def _signs(rows: int, seed: int) -> Floats:
+    """Return a sign for each row, (draws, rows), 1 or -1, each as likely."""
+    return _kept_signs(rows, seed) if rows <= _KEPT else _kept_signs.__wrapped__(rows, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_signs(rows: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).choice([-1.0, 1.0], size=(_DRAWS, rows))
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
