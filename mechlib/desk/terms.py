@@ -117,10 +117,11 @@ def tied(reports: Floats, costs: Floats | None, rng: np.random.Generator) -> Int
     A rule that gives ties to the first agent, called on agents in this order, gives them to any, each as likely.
     """
     place = np.arange(len(reports))
-    said = np.where(np.isnan(reports), -1.0, reports)
-    alike = np.stack([said, np.zeros(len(reports)) if costs is None else costs], axis=1)
-    for value in np.unique(alike, axis=0):
-        group = np.flatnonzero((alike == value).all(axis=1))
+    said = np.where(np.isnan(reports), -1.0, reports).tolist()
+    alike: dict[tuple[float, float], list[int]] = {}
+    for k, value in enumerate(zip(said, [0.0] * len(said) if costs is None else costs.tolist(), strict=True)):
+        alike.setdefault(value, []).append(k)
+    for _, group in sorted(alike.items()):
         if len(group) > 1:
             place[group] = rng.permutation(group)
     return place
