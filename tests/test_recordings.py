@@ -31,7 +31,8 @@ def rows(header: str, lines: list[list[Any]]) -> str:
     """Return a table in Markdown; numbers stand to the right."""
     names = header.split(" | ")
     rules = ["---:" if isinstance(cell, int) else "---" for cell in lines[0]]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in [names, rules, *lines])
+    written = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [names, rules, *written])
 
 
 def calls_table() -> str:
@@ -49,9 +50,9 @@ def calls_table() -> str:
 
 def weights_table() -> str:
     """Name the weights as the roster does."""
-    lines = [[f"`{name}`", each["upstream"], each["licence"], each["bytes"], f"`{each['sha256']}`"]
-             for name, each in OPEN.weights.items()]  # fmt: skip
-    return rows("weights | upstream, quantisation | licence | bytes | SHA-256", lines)
+    lines = [[f"`{name}`", each["upstream"], each["licence"], each["bytes"]] for name, each in OPEN.weights.items()]
+    sums = "\n".join(f"- `{name}`: `{each['sha256']}`" for name, each in OPEN.weights.items())
+    return f"{rows('weights | upstream, quantisation | licence | bytes', lines)}\n\nTheir SHA-256:\n\n{sums}"
 
 
 def made_table() -> str:
