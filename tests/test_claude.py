@@ -36,7 +36,6 @@ def course(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path)
     for name in ("MECHLIB_LLM", "MECHLIB_USAGE", "MECHLIB_ROSTER", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # a kernel under a tracer starts twice as slowly
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody's")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -122,10 +121,11 @@ def test_what_claude_does_not_have_is_left_out_with_a_sentence_in_its_place_and_
     monkeypatch.setenv("MECHLIB_ROSTER", "claude")
     run = notebooks.execute(path, True, course / "none", "replayed")
     assert not run.failed and len(run.left_out) == 4 and len(server.hits) == hits
-    with pytest.raises(NotOffered):
+    with pytest.raises(NotOffered) as error:
         client("answers", sync=True).messages.create(
             model="claude-opus-5@t0.8", max_tokens=1, messages=[{"role": "user", "content": "x"}]
         )
+    assert error.value._render_traceback_() == [f"NotOffered: {error.value}"], "in a notebook: a sentence, no traceback"
 
 
 def test_large_recordings_go_by_batches_and_what_rests_on_replies_in_a_second_one(

@@ -22,6 +22,10 @@ class MissingRecording(anthropic.AnthropicError, LookupError):
 class NotOffered(anthropic.AnthropicError):
     """Something that the models of a roster do not have, such as token probabilities or sampling profiles."""
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook the sentence says it all; IPython would take a second to draw the way to it."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def not_offered(asked: Mapping[str, Any], roster: str | Path | Roster) -> str | None:
     """Return in a sentence why no model of a roster can be asked so; None if one can, or if nobody knows."""
