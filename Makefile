@@ -23,6 +23,9 @@ LAB_ARGS ?=
 BOOK_ARGS ?=
 MUTANTS ?=
 
+# What is imported is compiled once and kept, not once in each of some hundred interpreters that a test run starts.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .PHONY: help setup lab test lint notebooks unit attack book pdf browser models record train outputs bench mutants lock clean
 

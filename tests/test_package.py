@@ -286,7 +286,7 @@ class Installed:
     def __call__(self, *command: str, status: int = 0) -> str:
         """Run a command of the environment in the project, and return what it printed; of a failure, the complaint."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MECHLIB", "COV"))}
-        alone = {**kept, "PYTHONPYCACHEPREFIX": str(self.project.parents[1] / "bytecode"), "ANTHROPIC_API_KEY": ""}
+        alone = {**kept, "PYTHONDONTWRITEBYTECODE": "1", "ANTHROPIC_API_KEY": ""}
         program = str(self.python.with_name(command[0]))
         done = subprocess.run([program, *command[1:]], cwd=self.project, env=alone, capture_output=True, text=True)
         assert done.returncode == status, done.stdout + done.stderr
