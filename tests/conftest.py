@@ -1,4 +1,7 @@
-"""Settings shared by all tests."""
+"""Settings shared by all tests.
+
+A test marked `no_cover` runs many times what other tests run once: it does so without the tracer, twice as fast.
+"""
 
 import os
 from collections.abc import Callable

@@ -32,7 +32,6 @@ def kill_nine(set_up: str, arguments: Iterable[object], counts: Iterable[int]) -
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     # unbuffered, a number and its line break are two writes, and a kill may come between them
     settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
-    settings.pop("COVERAGE_PROCESS_CONFIG", None)  # who is killed has no time to say which lines it ran
     with subprocess.Popen(command, env=settings, **pipes) as parent:  # type: ignore[call-overload]
         for trial, count in enumerate(counts):
             parent.stdin.write("fork\n")

@@ -68,6 +68,7 @@ def test_a_proper_score_for_everybody_with_the_slot_at_its_price_holds_at_every_
     assert weakness(fair, np.random.default_rng(seed)) is None
 
 
+@pytest.mark.no_cover
 def test_so_do_a_part_of_it_another_proper_score_and_the_same_in_plain_python():
     def plain(reports, found):
         winner = max(range(AGENTS), key=lambda i: reports[i])

@@ -59,6 +59,7 @@ def brute_force(rule, types, reports):
     return regret, worst, lost, (min(paid), max(paid))
 
 
+@pytest.mark.no_cover
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 10**6), st.integers(0, 2),
        st.integers(1, 40))
 def test_every_finding_equals_brute_force(sizes, seed, extra, cells):
@@ -106,6 +107,7 @@ def test_a_richer_result_says_what_it_is_worth_and_is_audited_like_the_quantitie
     assert (rich.worst_utility, rich.budget) == (found.worst_utility, found.budget)
 
 
+@pytest.mark.no_cover
 @given(st.integers(1, 3), st.integers(0, 10**6), st.sampled_from([0.0, 0.2]), st.booleans(),
        st.sampled_from([Award, Outcome]))
 def test_every_finding_about_beliefs_equals_brute_force_over_all_that_may_be_found(n, seed, prize, silence, kind):
@@ -170,6 +172,7 @@ def test_every_finding_about_actions_equals_brute_force(sizes, seed):
     assert found.budget == (-rule(np.array(obey)).rewards.sum(),) * 2 and found.is_efficient is None
 
 
+@pytest.mark.no_cover
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 10**6), st.integers(2, 30))
 def test_every_finding_about_types_drawn_together_equals_conditional_expectations(n, k, seed, cells):
     rng = np.random.default_rng(seed)
@@ -211,6 +214,7 @@ def test_the_witness_is_a_lie_that_gains_what_it_says(sizes, seed):
         assert worth[1] - worth[0] == gain == found.regret > 0
 
 
+@pytest.mark.no_cover
 @given(st.integers(0, 10**6), st.integers(2, 30))
 def test_slabs_change_nothing(seed, cells):
     rule, types = table_rule([3, 2, 4], seed), [np.arange(k) for k in (3, 2, 4)]
@@ -341,6 +345,7 @@ def test_types_may_be_indices_into_a_table_or_words():
     assert found.is_dsic and found.budget == (1, 3)
 
 
+@pytest.mark.no_cover
 def test_welfare_and_feasible_outcomes_are_the_callers_to_choose():
     by_default = audit(first_price, GRID, n=3)
     asked = audit(first_price, GRID, n=3, welfare=welfare)
@@ -371,6 +376,7 @@ def test_a_random_rule_is_refused_and_its_mean_is_audited():
     assert audit(random_price, GRID, n=2).is_dsic
 
 
+@pytest.mark.no_cover
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=3), st.integers(0, 10**6), st.integers(2, 40))
 def test_bayesian_regret_equals_brute_force(sizes, seed, cells):
     rng = np.random.default_rng(seed)
@@ -621,6 +627,7 @@ def test_executors_agree_to_the_last_bit():
     assert audit_sampled(first_price, uniform, 500, seed=4) != alone
 
 
+@pytest.mark.no_cover
 def test_dask_agrees_to_the_last_bit():
     distributed = pytest.importorskip("distributed")
     local = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
@@ -629,6 +636,7 @@ def test_dask_agrees_to_the_last_bit():
     assert found == audit_sampled(first_price, uniform, 500)
 
 
+@pytest.mark.no_cover
 def test_a_sample_takes_a_utility():
     found = audit_sampled(second_price, uniform, 200, utility=lambda i, v, o: v * o.allocation[i] - o.payments[i])
     assert found.mean_regret == 0

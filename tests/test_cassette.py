@@ -132,6 +132,7 @@ def test_live_hands_through_what_the_server_sent(tmp_path: Path, server: Server)
     assert (request_id, body) == plain and "recorded_seconds" not in body
 
 
+@pytest.mark.no_cover
 def test_two_hundred_calls_at_once_bear_a_hundred_and_fifty_refusals(tmp_path: Path, server: Server) -> None:
     async def ask(llm: Any) -> Any:
         bodies = [{**HELLO, "max_tokens": 1 + n} for n in range(200)]
@@ -166,6 +167,7 @@ def elsewhere() -> Iterator[str]:
         process.kill()
 
 
+@pytest.mark.no_cover
 def test_recording_into_a_large_tape_does_not_hold_up_the_loop(
     tmp_path: Path, elsewhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +254,7 @@ def test_who_answered_is_in_the_recording(tmp_path: Path, server: Server) -> Non
     assert read(tmp_path / "u.jsonl")[0]["provenance"]["server"] == "api.anthropic.com"
 
 
+@pytest.mark.no_cover
 def test_replaying_takes_little_beside_the_sdk_itself(tmp_path: Path, server: Server) -> None:
     run(create, tmp_path / "t.jsonl", "record", base_url=server.url)
     reply = json.dumps(read(tmp_path / "t.jsonl")[0]["response"]).encode()

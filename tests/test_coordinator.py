@@ -248,6 +248,7 @@ def test_an_answer_that_nobody_could_mark_is_known_to_be_worth_nothing_when_one_
     assert np.isnan(done.marks[0, [0, 2]]).all() and done.chosen == 1
 
 
+@pytest.mark.no_cover
 def test_ties_and_lotteries_are_drawn_anew_in_every_round_whatever_the_task_is_called() -> None:
     desk = coordinator(says(GOOD, "SCORE: 0.5"), best_marked, budget=0)
     rounds = [play(desk) for _ in range(60)]
@@ -347,6 +348,7 @@ def test_with_peers_the_team_s_marks_come_first_in_its_own_order() -> None:
 # Money
 
 
+@pytest.mark.no_cover
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=3, max_size=3),
     st.lists(st.floats(0, 1), min_size=6, max_size=6),
@@ -799,6 +801,7 @@ def test_a_missing_recording_is_a_mistake_of_the_set_up_and_stops_the_round(tmp_
         play(Coordinator(AGENTS, proper, client=client(tmp_path / "none.jsonl", "replay")))
 
 
+@pytest.mark.no_cover
 def test_fuzzed_replies_are_all_accounted_for(times: Callable[[int, int], int]) -> None:
     rng, wanted = random.Random(5), times(10_000, 50_000)
     pieces = ["ANSWER:", "CONFIDENCE:", "SCORE:", " 2", "0.5", "1.7", "-3", "nan", "inf", "%", "\n", "</answer>", "**",

@@ -235,6 +235,7 @@ def test_progress_bars_wait_a_second_and_go_when_they_are_done(monkeypatch):
         {"desc": "audit", "unit": "block", "delay": 1.0, "leave": False, "total": 3}]
 
 
+@pytest.mark.no_cover
 def test_without_options_attacks_are_as_long_as_they_say():
     small = Values([0, 1], 1)
     said = learn(first_price, small, rounds=2000, lives=100, seed=0, learner="hedge", who=[0])

@@ -43,6 +43,7 @@ def test_hedge_claims_certainty_under_the_absolute_score():
     assert (found.gain.mean(axis=0) > 0.02).all()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [2, 4])
 def test_first_price_bidders_shade_to_about_the_equilibrium_and_second_price_bidders_hardly(n):
     """Of a value v they bid (n - 1)/n v in equilibrium; learners end near it, and the highest value bids most."""
@@ -56,6 +57,7 @@ def test_first_price_bidders_shade_to_about_the_equilibrium_and_second_price_bid
     assert second.path[-1].mean() > first.path[-1].mean() + 0.02
 
 
+@pytest.mark.no_cover
 def test_a_lone_learner_bids_its_value_in_second_price_and_shades_in_first_price():
     setting = Values(VALUES, 3, reports=BIDS)
     second = learn(second_price, setting, who=[1], rounds=3000, lives=50)
@@ -82,6 +84,7 @@ def test_a_bandit_learns_the_same_more_slowly():
     assert 0 < bandit.gain.mean() < hedge.gain.mean()
 
 
+@pytest.mark.no_cover
 def test_the_prize_for_being_chosen_is_learnt():
     def rule(reports, found):
         return Award(reports, quadratic(reports, found))

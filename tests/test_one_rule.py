@@ -51,6 +51,7 @@ def plain_python(reports, found):
 RULES = [best_pays, score_less_cost, plain_python]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("rule", RULES)
 def test_it_is_audited(rule):
     assert audit(rule, Beliefs(GRID, 3)).is_dsic

@@ -44,6 +44,7 @@ def check(edges: np.ndarray, costs: np.ndarray, source: int, target: int, direct
         assert paid == pytest.approx(without - best + costs[edge], abs=1e-9)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=300, deadline=None)
 @given(EDGES, st.booleans())
 def test_payments_are_those_of_removing_each_edge_ties_loops_and_free_edges_included(

@@ -131,6 +131,7 @@ def test_correlated_agreement_is_the_papers_double_loop(reports: np.ndarray) -> 
         correlated_agreement(reports, all_peers, choices=3, signature=signature), ours, atol=1e-12)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60, deadline=None)
 @given(REPORTS)
 def test_a_learnt_signature_is_what_goes_together_more_often_than_by_chance(reports: np.ndarray) -> None:

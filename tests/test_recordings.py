@@ -122,6 +122,7 @@ def test_a_call_is_its_request_and_its_reply_and_nothing_of_the_machine(tape: Pa
         assert "/" not in entry["response"]["model"], "leave only the file's name"
 
 
+@pytest.mark.no_cover
 def test_the_check_of_the_command_line_finds_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

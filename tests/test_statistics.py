@@ -7,6 +7,7 @@ from mechlib import auc
 from mechlib.course.statistics import Interval, arms, holm, over_seeds, paired, resampled, sign_flip
 
 
+@pytest.mark.no_cover
 def test_a_paired_interval_covers_the_true_difference_about_95_times_of_100() -> None:
     rng, covered = np.random.default_rng(0), 0
     for k in range(300):

@@ -45,6 +45,7 @@ def test_a_mark_is_a_number_in_the_unit_interval_on_its_own_line_or_nothing(text
     assert parse_score(text) == pytest.approx(score, nan_ok=True)
 
 
+@pytest.mark.no_cover
 @given(st.text())
 def test_no_text_breaks_the_parsers(text: str) -> None:
     reply = parse_answer(text)

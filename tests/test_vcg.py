@@ -161,6 +161,7 @@ def test_results_that_say_what_they_are_worth_are_audited_as_they_stand() -> Non
 # assignment
 
 
+@pytest.mark.no_cover
 @settings(max_examples=200)
 @given(arrays(float, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=TIED))
 def test_assignment_payments_are_the_naive_pivots_ties_included(values: np.ndarray) -> None:
