@@ -125,36 +125,44 @@ def learn(
     def scaled(payoffs: Floats) -> Floats:
         return np.minimum(np.maximum((payoffs - low) / span, 0.0), 1.0)  # np.clip takes twice as long
 
-    replicas = {i: (counted("lives", lives), plays.honest[i]) for i in learning}
-    players = {i: _player(learner, plays.sizes[i], rounds, replicas[i]) for i in learning}
+    players = {i: _player(learner, plays.sizes[i], rounds, lives, plays.honest[i]) for i in learning}
     chances = [np.zeros((lives, plays.honest[i], plays.sizes[i])) for i in range(n)]
     numbers = all(np.issubdtype(grid.dtype, np.number) and grid.ndim == 1 for grid in setting.grids)
     values = [np.nan_to_num(grid.astype(float)) if numbers else np.full(len(grid), math.nan) for grid in setting.grids]
     path, gain, revenue = np.zeros((10, lives, n)), np.zeros((lives, n)), np.zeros((10, lives))
-    everything = [np.broadcast_to(np.arange(size), (lives, size)) for size in plays.sizes]
     life = np.arange(lives)
+    whole = learner == "hedge" or (plays.kept and plays.play.batched)  # find what every report would have earned
     every = rounds // 10
     for now in tqdm(range(rounds), desc="learning", unit="round", delay=1.0, leave=False):
         window, late = now // every, now >= rounds // 2
         if now % every == 0:
             drawn, turned_out = (table.reshape(every, lives, n) for table in plays.draw(rng, every * lives))
-        types, found = drawn[now % every], turned_out[now % every]
-        told = types.copy()  # the honest report has the number of the type
+        types = drawn[now % every]
+        profile = np.concatenate([types, turned_out[now % every]], axis=1)  # the truth has the number of the type
+        rows = {i: life * plays.honest[i] + types[:, i] for i in players}  # a replica for each type in each life
         for i, player in players.items():
-            told[:, i] = player.choose(rng, at=(life, types[:, i]))
-        earned, paid = plays.earned(types, told, found)
-        revenue[window] += paid
+            profile[:, i] = player.choose(rng, at=rows[i])
+        if whole:
+            revenue[window] += plays.collected(profile)
+        else:
+            earned, paid = plays.earned(types, profile)
+            revenue[window] += paid
         for i, player in players.items():
-            mine = (life, types[:, i])
-            path[window, :, i] += values[i][told[:, i]] - values[i][types[:, i]]
-            if late:
-                truth = plays.instead(i, types[:, [i]], types, told, found)
-                gain[:, i] += earned[:, i] - truth[:, 0]
-                chances[i] += player.probabilities
-            if isinstance(player, Hedge):
-                player.update(scaled(plays.instead(i, everything[i], types, told, found)), at=mine)
+            told = profile[:, i]
+            path[window, :, i] += values[i][told] - values[i][types[:, i]]
+            if whole:
+                would = plays.each(i, types, profile)
+                mine, truth = would[life, told], would[life, types[:, i]]
             else:
-                player.update(told[:, i], scaled(earned[:, i]), at=mine)
+                mine = earned[:, i]
+                truth = plays.honestly(i, types, profile) if late else mine
+            if late:
+                gain[:, i] += mine - truth
+                chances[i] += player.probabilities.reshape(chances[i].shape)
+            if isinstance(player, Hedge):
+                player.update(scaled(would), at=rows[i])
+            else:
+                player.update(told, scaled(mine), at=rows[i])
     half = rounds - rounds // 2
     for i in range(n):
         if i in players:
@@ -165,19 +173,27 @@ def learn(
 
 
 class _Plays:
-    """What profiles of reports, given by number, earn; kept where there are few enough of them."""
+    """What profiles earn; kept where there are few enough of them.
+
+    A profile is what each agent reports, by number, and after that what turns out for each, (batch, 2n). ``worth[i]``
+    holds what agent i earns, (what is beside it, its type, its report); `places` turns a profile into its own number
+    and those of what is beside each agent.
+    """
 
     def __init__(self, rule: Rule, setting: Setting) -> None:
         self.setting, self.play = setting, setting.ex_post(rule)
         self.sizes, self.honest = [len(grid) for grid in setting.grids], [*setting.honest]
         self.n = len(self.sizes)
-        self.levels = [*self.sizes, *[2] * (self.n * setting.uncertain)]
+        self.levels = [*self.sizes, *[1 + setting.uncertain] * self.n]
         size = math.prod(self.levels)
-        kept = size * sum(self.honest) <= _KEPT
-        self.known = np.zeros(size if kept else 0, bool)
-        self.strides = np.array([math.prod(self.levels[k + 1 :]) for k in range(len(self.levels))] if kept else [])
-        self.worth = [np.zeros((len(self.known), k)) for k in self.honest]
-        self.paid = np.zeros(len(self.known))
+        self.kept = size * sum(self.honest) <= _KEPT
+        if not self.kept:
+            return
+        beside = [size // reports for reports in self.sizes]
+        self.known, self.complete = np.zeros(size, bool), [np.zeros(count, bool) for count in beside]
+        self.worth = [np.zeros(shape) for shape in zip(beside, self.honest, self.sizes, strict=True)]
+        self.paid = np.zeros(size)
+        self.places = np.stack([_strides(self.levels, left_out) for left_out in (None, *range(self.n))], axis=1)
 
     def draw(self, rng: np.random.Generator, lives: int) -> tuple[Ints, Ints]:
         """Draw types, by number, and what turns out with them, both (lives, n)."""
@@ -192,65 +208,88 @@ class _Plays:
             columns.append((same if same.ndim == 2 else same.all(axis=2)).argmax(axis=1))
         return np.stack(columns, axis=1)
 
-    def earned(self, types: Ints, told: Ints, found: Ints) -> tuple[Floats, Floats]:
+    def earned(self, types: Ints, profile: Ints) -> tuple[Floats, Floats]:
         """Return what each agent earns (batch, n), and what the designer collects (batch,)."""
-        if not len(self.known):
-            played = self._play(told, found)
+        if not self.kept:
+            played = self._play(profile)
             own = [played.own(i, self.setting.grids[i][types[:, i]]) for i in range(self.n)]
             return np.stack(own, axis=1), self._collected(played)
-        codes = self._filled(self._codes(told, found))
-        return np.stack([self.worth[i][codes, types[:, i]] for i in range(self.n)], axis=1), self.paid[codes]
+        code, *beside = (profile @ self.places).T
+        self._fill(code)
+        own = [self.worth[i][beside[i], types[:, i], profile[:, i]] for i in range(self.n)]
+        return np.stack(own, axis=1), self.paid[code]
 
-    def instead(self, agent: int, reports: Ints, types: Ints, told: Ints, found: Ints) -> Floats:
-        """Return what one agent would have earned by other reports, both (batch, m); the others' are as they were."""
-        kinds = types[:, agent, None]
-        if len(self.known):
-            codes = self._codes(told, found)[:, None] + (reports - told[:, agent, None]) * self.strides[agent]
-            return np.asarray(self.worth[agent][self._filled(codes), kinds])
-        count = reports.shape[1]
-        tried, luck = np.repeat(told, count, axis=0), np.repeat(found, count, axis=0)
-        tried[:, agent] = reports.ravel()
-        own = self.setting.grids[agent][np.repeat(types[:, agent], count)]
-        return np.asarray(self._play(tried, luck).own(agent, own).reshape(reports.shape))
+    def collected(self, profile: Ints) -> Floats:
+        """Return what the designer collects (batch,)."""
+        if not self.kept:
+            return self._collected(self._play(profile))
+        code = profile @ self.places[:, 0]
+        self._fill(code)
+        return np.asarray(self.paid[code])
+
+    def honestly(self, agent: int, types: Ints, profile: Ints) -> Floats:
+        """Return what one agent would have earned by the truth (batch,); the others' reports are as they were."""
+        honest = profile.copy()
+        honest[:, agent] = types[:, agent]
+        return np.asarray(self.earned(types, honest)[0][:, agent])
+
+    def each(self, agent: int, types: Ints, profile: Ints) -> Floats:
+        """Return what one agent would have earned by each of its reports (batch, m); the others' are as they were."""
+        if self.kept:
+            beside = profile @ self.places[:, agent + 1]
+            if not self.complete[agent][beside].all():
+                self._fill(self._tried(agent, profile) @ self.places[:, 0])
+                self.complete[agent][beside] = True
+            return np.asarray(self.worth[agent][beside, types[:, agent]])
+        own = self.setting.grids[agent][np.repeat(types[:, agent], self.sizes[agent])]
+        return np.asarray(self._play(self._tried(agent, profile)).own(agent, own).reshape(len(profile), -1))
+
+    def _tried(self, agent: int, profile: Ints) -> Ints:
+        """Return the profiles in which an agent makes each of its reports, (batch * m, 2n)."""
+        reports = self.sizes[agent]
+        tried = np.repeat(profile, reports, axis=0)
+        tried[:, agent] = np.tile(np.arange(reports), len(profile))
+        return tried
 
     def payoff_range(self, rng: np.random.Generator) -> tuple[float, float]:
         """Return the lowest payoff of random plays, and how far the highest is above it."""
         types, found = self.draw(rng, _TRIED)
         told = np.stack([rng.integers(size, size=_TRIED) for size in self.sizes], axis=1)
-        earned, _ = self.earned(types, told, found)
+        earned, _ = self.earned(types, np.concatenate([told, found], axis=1))
         if not np.isfinite(earned).all():
             raise ValueError("some reports earn an infinite amount, from which nobody can learn: bound the rule, or "
                              "keep its reports off the ends")
         return float(earned.min()), max(float(np.ptp(earned)), 1e-12)
 
-    def _codes(self, told: Ints, found: Ints) -> Ints:
-        every = np.concatenate([told, found], axis=1) if self.setting.uncertain else told
-        return np.asarray(every @ self.strides)
-
-    def _filled(self, codes: Ints) -> Ints:
-        """Return the codes, when it is known what all of them earn."""
+    def _fill(self, codes: Ints) -> None:
+        """See to it that it is known what profiles, given by number, earn."""
         if not (known := self.known[codes]).all():
             fresh = np.unique(codes[~known])
-            parts = np.stack(np.unravel_index(fresh, self.levels), axis=1)
-            luck = parts[:, self.n :] if self.setting.uncertain else np.zeros(parts.shape, int)
-            played = self._play(parts[:, : self.n], luck)
+            profile = np.stack(np.unravel_index(fresh, self.levels), axis=1)
+            played = self._play(profile)
+            _, *beside = (profile @ self.places).T
             for i, honest in enumerate(self.honest):
-                self.worth[i][fresh] = played.utility(i, self.setting.grids[i][:honest]).T
+                self.worth[i][beside[i], :, profile[:, i]] = played.utility(i, self.setting.grids[i][:honest]).T
             self.paid[fresh], self.known[fresh] = self._collected(played), True
-        return codes
 
-    def _play(self, told: Ints, found: Ints) -> Any:
-        reports = np.stack([grid[column] for grid, column in zip(self.setting.grids, told.T, strict=True)], axis=1)
-        return self.play(reports, found.astype(float))
+    def _play(self, profile: Ints) -> Any:
+        columns = zip(self.setting.grids, profile.T[: self.n], strict=True)
+        return self.play(np.stack([grid[told] for grid, told in columns], axis=1), profile[:, self.n :].astype(float))
 
     def _collected(self, played: Any) -> Floats:
         return np.asarray(played.mean if len(played.mean) else np.zeros(len(played)))
 
 
-def _player(learner: str, actions: int, rounds: int, replicas: tuple[int, int]) -> Hedge | Exp3:
+def _strides(levels: Sequence[int], left_out: int | None) -> list[int]:
+    """Return by what each part of a profile counts in the number of the profile, or of what is beside one agent."""
+    counts = [1 if k == left_out else size for k, size in enumerate(levels)]
+    return [math.prod(counts[k + 1 :]) * (k != left_out) for k in range(len(levels))]
+
+
+def _player(learner: str, actions: int, rounds: int, lives: int, types: int) -> Hedge | Exp3:
     if learner == "bandit":
-        return Exp3(actions, 0.1, replicas)
-    return Hedge(actions, Hedge.best_rate(actions, max(rounds // replicas[1], 1)), replicas)
+        return Exp3(actions, 0.1, (lives * types,))
+    return Hedge(actions, Hedge.best_rate(actions, max(rounds // types, 1)), (lives * types,))
 
 
 def _error(sample: Floats) -> float:

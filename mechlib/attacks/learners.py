@@ -41,7 +41,7 @@ def _shape(replicas: Any, actions: int) -> tuple[int, ...]:
 
 def _payoffs(value: ArrayLike) -> Array:
     array = numbers("payoffs", value)
-    if not array.size or not ((array >= 0) & (array <= 1)).all():
+    if not array.size or not (array.min() >= 0 and array.max() <= 1):  # nor where one is NaN
         ends = f"run from {array.min()} to {array.max()}" if array.size else "are empty"
         raise ValueError(f"payoffs must lie in [0, 1], but {ends}; rescale them first")
     return array
@@ -51,7 +51,7 @@ def _draw(probabilities: Array, rng: np.random.Generator) -> Indices:
     """Draw an index from each row (..., k) -> (...), by inverting its distribution function."""
     generator("rng", rng)
     edges = np.cumsum(probabilities, axis=-1)
-    return np.asarray((rng.random(edges.shape[:-1])[..., None] * edges[..., -1:] >= edges).sum(axis=-1))
+    return np.asarray((rng.random(edges.shape[:-1])[..., None] * edges[..., -1:] < edges).argmax(axis=-1))
 
 
 def softmax(scores: Array) -> Array:
@@ -94,9 +94,10 @@ class Hedge:
 
     def update(self, payoffs: ArrayLike, at: Any = ...) -> None:
         """Learn what every action would have earned in this round, (..., k) or (k,) for all replicas."""
-        self.totals[at] += _payoffs(payoffs)
+        totals = self.totals[at] + _payoffs(payoffs)
+        self.totals[at] = totals
         self.probabilities = self.probabilities.copy()  # who kept the last ones keeps them
-        self.probabilities[at] = softmax(self.rate * self.totals[at])
+        self.probabilities[at] = softmax(self.rate * totals)
 
 
 class Exp3:
@@ -125,13 +126,14 @@ class Exp3:
     def update(self, actions: ArrayLike, payoffs: ArrayLike, at: Any = ...) -> None:
         """Learn what the chosen actions (...) earned (...); an action that there is not is a ValueError."""
         count, chosen = self.totals.shape[-1], numbers("actions", actions)
-        if not chosen.size or not ((chosen >= 0) & (chosen < count) & (chosen % 1 == 0)).all():
+        if not chosen.size or not (chosen.min() >= 0 and chosen.max() < count and (chosen == np.floor(chosen)).all()):
             raise ValueError(f"actions must be whole numbers from 0 to {count - 1}, but are {actions!r:.80}")
         hit = np.arange(count) == chosen[..., None]
-        self.totals[at] += np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities[at], 0.0)
+        totals = self.totals[at] + np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities[at], 0.0)
+        self.totals[at] = totals
         share = self.explore / count
         self.probabilities = self.probabilities.copy()
-        self.probabilities[at] = (1 - self.explore) * softmax(share * self.totals[at]) + share
+        self.probabilities[at] = (1 - self.explore) * softmax(share * totals) + share
 
 
 def replicator(
