@@ -12,7 +12,8 @@ def test_the_share_is_at_most_the_true_one_and_at_least_what_the_theorem_says(se
     share = greedy_share(np.random.default_rng(seed), 12, 6)
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 7, 12)
-    bundles = [frozenset(rng.choice(6, size, replace=False).tolist()) for size in sizes]
+    orders = rng.permuted(np.tile(np.arange(6), (12, 1)), axis=1)
+    bundles = [frozenset(order[:size].tolist()) for order, size in zip(orders, sizes, strict=True)]
     worth = rng.random(12) * np.sqrt(sizes)
     bids = list(zip(range(12), bundles, worth.tolist(), strict=True))
     got, best = (sum(w for w, b in zip(worth, sold.bundles, strict=True) if b)

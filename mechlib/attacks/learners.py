@@ -128,8 +128,9 @@ class Exp3:
         count, chosen = self.totals.shape[-1], numbers("actions", actions)
         if not chosen.size or not (chosen.min() >= 0 and chosen.max() < count and (chosen == np.floor(chosen)).all()):
             raise ValueError(f"actions must be whole numbers from 0 to {count - 1}, but are {actions!r:.80}")
-        hit = np.arange(count) == chosen[..., None]
-        totals = self.totals[at] + np.where(hit, _payoffs(payoffs)[..., None] / self.probabilities[at], 0.0)
+        totals = np.array(self.totals[at])
+        each = *np.indices(totals.shape[:-1], sparse=True), chosen.astype(int)
+        totals[each] += _payoffs(payoffs) / self.probabilities[at][each]
         self.totals[at] = totals
         share = self.explore / count
         self.probabilities = self.probabilities.copy()

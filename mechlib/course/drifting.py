@@ -23,14 +23,15 @@ def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int 
     rounds, lives : int
         So many rounds, in so many independent copies side by side.
     """
-    drawn = rng.random((rounds, 3 * lives))  # in each round who swaps, then whether the first and the second are right
-    swapped = np.logical_xor.accumulate(drawn[:, :lives] < 1 / every)
-    first = drawn[:, lives::2] < np.where(swapped, 0.6, 0.9)
-    second = drawn[:, lives + 1 :: 2] < np.where(swapped, 0.9, 0.6)
+    drawn = 100 * rng.random((rounds, lives))  # one draw does for three: its two digits and the rest are independent
+    digits = drawn.astype(np.int8)
+    good, bad = digits < 90, digits % 10 < 6
+    swapped = np.logical_xor.accumulate(drawn - digits < 1 / every)
+    first, second = np.where(swapped, bad, good), np.where(swapped, good, bad)
     better, lead = first.astype(float) - second, np.zeros((rounds, lives))  # of the first agent over the second
-    for before, after, hit in zip(lead, lead[1:], better, strict=False):
-        np.multiply(discount, before, out=after)
-        after += hit  # both are graded in every round, so sums rank as means do
+    lead[1:] = better[:-1]  # both are graded in every round, so sums rank as means do
+    for reach in 2 ** np.arange(rounds.bit_length()):  # sums of the last 1, 2, 4, ... rounds, from sums of half of them
+        lead[reach:] += discount**reach * lead[:-reach]
     return float(np.where(lead >= 0, first, second).mean())
 
 

@@ -261,11 +261,12 @@ def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, 
     if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not len(given):
         raise ValueError(f"bids is {bids!r:.80}: pass one or more (agent, frozenset of items, value)")
     for k, bid in enumerate(bids):
-        sound = isinstance(bid, tuple | list) and len(bid) == 3 and isinstance(bid[1], frozenset | set)
+        sound = isinstance(bid, (tuple, list)) and len(bid) == 3 and isinstance(bid[1], (frozenset, set))
         if not sound or not bid[1] or not supply.keys() >= bid[1]:
             raise ValueError(f"bids[{k}] is {bid!r:.120}: it must be (agent, frozenset of one or more items sold, "
                              "value).")
-        counted(f"bids[{k}]'s agent", bid[0], 0, _MANY)
+        if type(bid[0]) is not int or not 0 <= bid[0] <= _MANY:
+            counted(f"bids[{k}]'s agent", bid[0], 0, _MANY)
     agents, bundles, values = zip(*bids, strict=True)
     return supply, np.array(agents, int), [*map(frozenset, bundles)], checked("the bids' values", values, ndim=1)
 
