@@ -16,6 +16,7 @@ from mechlib.mechanism import Array, Floats, Ints, Rule, counted, function
 from mechlib.settings import Setting, show
 
 _KEPT = 2**23  # numbers that are kept of what profiles earned
+_BATCH = 2**16  # profiles that are played at once
 _TRIED = 4096  # random plays that find the range of payoffs
 
 
@@ -120,6 +121,7 @@ def learn(
     if counted("rounds", rounds, most=10**8) % 10 or not set(learning) <= {*range(n)} or not learning:
         raise ValueError(f"rounds is {rounds} and who {learning}: take a multiple of ten, and agents from 0 to {n - 1}")
     rng, plays = np.random.default_rng(seed), _Plays(rule, setting)
+    plays.fill_all(most=rounds * lives)
     low, span = plays.payoff_range(rng)
 
     def scaled(payoffs: Floats) -> Floats:
@@ -183,7 +185,7 @@ class _Plays:
     def __init__(self, rule: Rule, setting: Setting) -> None:
         self.setting, self.play = setting, setting.ex_post(rule)
         self.sizes, self.honest = [len(grid) for grid in setting.grids], [*setting.honest]
-        self.n = len(self.sizes)
+        self.n, self.full = len(self.sizes), False
         self.levels = [*self.sizes, *[1 + setting.uncertain] * self.n]
         size = math.prod(self.levels)
         self.kept = size * sum(self.honest) <= _KEPT
@@ -237,7 +239,7 @@ class _Plays:
         """Return what one agent would have earned by each of its reports (batch, m); the others' are as they were."""
         if self.kept:
             beside = profile @ self.places[:, agent + 1]
-            if not self.complete[agent][beside].all():
+            if not (self.full or self.complete[agent][beside].all()):
                 self._fill(self._tried(agent, profile) @ self.places[:, 0])
                 self.complete[agent][beside] = True
             return np.asarray(self.worth[agent][beside, types[:, agent]])
@@ -261,9 +263,16 @@ class _Plays:
                              "keep its reports off the ends")
         return float(earned.min()), max(float(np.ptp(earned)), 1e-12)
 
+    def fill_all(self, most: int) -> None:
+        """Play every profile at once, if there are no more of them than `most` and the rule takes batches."""
+        if self.kept and self.play.batched and len(self.known) <= most:
+            for first in range(0, len(self.known), _BATCH):
+                self._fill(np.arange(first, min(first + _BATCH, len(self.known))))
+            self.full = True
+
     def _fill(self, codes: Ints) -> None:
         """See to it that it is known what profiles, given by number, earn."""
-        if not (known := self.known[codes]).all():
+        if not (self.full or (known := self.known[codes]).all()):
             fresh = np.unique(codes[~known])
             profile = np.stack(np.unravel_index(fresh, self.levels), axis=1)
             played = self._play(profile)
