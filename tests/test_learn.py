@@ -135,6 +135,8 @@ def test_types_drawn_together_are_learnt_about():
         (first_price, Values([0, 1, 2], 2, reports=[0.5])),
         (everybody(quadratic), Beliefs([0.2, 0.7], 2, 0.1, silence=True)),
         (lambda actions: Award(actions, 0.6 * np.asarray(actions)), Actions({"shirk": 0, "work": 0.5}, 2)),
+        (first_price, Values(range(12), 3)),  # more profiles than plays
+        (lambda bids: ([float(b == max(bids)) for b in bids], [b / 2 for b in bids]), Values([0, 1, 2], 2)),
     ],
 )
 def test_what_is_kept_and_what_is_played_anew_give_the_same_lives(monkeypatch, rule, setting, learner):
