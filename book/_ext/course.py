@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from importlib import import_module
-from inspect import isfunction
 from typing import Any
 
 from docutils import nodes
@@ -23,15 +23,17 @@ def skip_field_aliases(app: Sphinx, what: str, name: str, obj: Any, skip: bool, 
 
 def skip_functions_as_values(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """Leave out a field whose default is a function of the module: it is no method of the class."""
-    return True if what == "class" and isfunction(obj) and "." not in obj.__qualname__ else None
+    return True if what == "class" and inspect.isfunction(obj) and "." not in obj.__qualname__ else None
 
 
 def plain_signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Write defaults as one would type them, and no signature where Python made one up."""
-    if signature == "(*args, **kwargs)" and getattr(obj, "_is_protocol", False):
-        return "", returns
+    """Write defaults as one would type them, and where Python made a signature up, that of the class itself or none."""
+    if what == "class" and signature == "(*args, **kwargs)":
+        own = list(inspect.signature(obj.__init__).parameters.values())[1:]
+        bare = inspect.Signature([each.replace(annotation=inspect.Parameter.empty) for each in own])
+        return "" if getattr(obj, "_is_protocol", False) else str(bare), returns
     typed = re.sub(r"<function (\w+)[^>]*>", r"\1", signature or "")
     return typed.replace("<factory>", "...").replace("=Ellipsis", "=..."), returns
 
