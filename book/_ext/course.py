@@ -42,7 +42,7 @@ class PublicNames(SphinxDirective):
     """A table of all that `mechlib` itself offers: what each module is for, and its names, linked."""
 
     def run(self) -> list[nodes.Node]:
-        lines = [".. list-table::", "   :header-rows: 1", "   :widths: 50 50", ""]
+        lines = [".. list-table::", "   :header-rows: 1", "   :class: public-names", "   :widths: 50 50", ""]
         lines += ["   * - what it is for", "     - names"]
         for module, names in mechlib._NAMES.items():
             said = (import_module(f"mechlib.{module}").__doc__ or "").strip().partition("\n")[0]
