@@ -87,7 +87,7 @@ notebooks: $(STAMP)
 
 unit: $(STAMP)
 	$(call say,unit$(comma) property and theory tests with coverage)
-	@$(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95 tests
+	@$(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -p no:nbval --cov --cov-report=term --cov-fail-under=95 tests
 
 attack: $(STAMP)
 	$(call say,kills$(comma) cancellations$(comma) hostile replies$(comma) damaged files and bad calls$(comma) all in full)

@@ -128,6 +128,7 @@ def test_batches_of_reports_and_marks_are_their_rows():
             np.testing.assert_array_equal(one_table[k], choose(reports[k], marks[0, 0]))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
 def test_impartial_chances_are_how_often_the_draw_chooses(n):
     marks = np.random.default_rng(n).choice([0.0, 0.3, 0.6, 1.0, nan], (n, n))
@@ -144,6 +145,7 @@ def test_impartial_chances_of_three_by_hand():
     assert impartial([1, 1, 1], marks) == pytest.approx([1 / 6 + 1 / 6, 1 / 6, 1 / 6 + 1 / 3])
 
 
+@pytest.mark.no_cover
 @given(MARKS, st.data())
 def test_no_marks_of_its_own_change_an_agents_impartial_chance(marks, data):
     n = len(marks)

@@ -92,6 +92,7 @@ def bundles(reports):
     return vcg_combinatorial(list(zip(range(3), wants, reports, strict=True)), "XY")
 
 
+@pytest.mark.no_cover
 def test_losers_of_vcg_win_together_for_nothing():
     values = Values([0, 0.5, 1, 2], 3)
     alone, pairs = audit(bundles, values), audit(bundles, values, coalition=2, gain="all")

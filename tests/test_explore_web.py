@@ -87,6 +87,7 @@ def _cases(kind: str) -> zip[tuple[dict[str, float], dict[str, Any]]]:
     return zip(PICKS[kind], _in_the_page()[kind], strict=True)
 
 
+@pytest.mark.no_cover
 def test_scoring_explorer_pays_what_the_rules_pay() -> None:
     for pick, state in _cases("scoring"):
         p, c = pick["belief"], pick["report"]
@@ -168,6 +169,7 @@ def test_pipeline_explorer_finds_every_equilibrium() -> None:
         assert set(state["equilibria"]) == found, pick
 
 
+@pytest.mark.no_cover
 def test_pipeline_explorer_moves_as_the_replicator_equation_says() -> None:
     for pick, state in _cases("pipeline"):
         lazy, share, cost = pick["lazy"], pick["share"], pick["cost"]
@@ -191,6 +193,7 @@ def test_pipeline_explorer_draws_the_cost_as_a_line_that_gains_are_held_against(
             assert points[share] == pytest.approx(added)
 
 
+@pytest.mark.no_cover
 def test_routing_explorer_pays_what_the_rules_of_the_chapter_pay() -> None:
     def price_the_slot(reports: Any, found: Any, prize: float) -> Award:
         chosen = highest(reports)
@@ -286,6 +289,7 @@ def test_the_script_loads_nothing() -> None:
     assert "import " not in script and "innerHTML" not in script
 
 
+@pytest.mark.no_cover
 def test_selection_explorer_follows_the_replicator_equation_of_its_payoffs() -> None:
     for params, state in _cases("selection"):
         trained = params["trained"]
@@ -325,6 +329,7 @@ def test_lattice_explorer_steps_as_the_package_does() -> None:
         assert state["held"] == pytest.approx([(cells == kind).mean() for kind in range(3)])
 
 
+@pytest.mark.no_cover
 def test_learners_explorer_ends_where_drawn_lives_do() -> None:
     bids, values = np.arange(21) / 20, np.arange(1, 10, 2) / 10
     for price, rule in ((1, first_price), (2, second_price)):
