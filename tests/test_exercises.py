@@ -77,12 +77,23 @@ def used(code):
     return found.union(*(used(part) for part in code.co_consts if isinstance(part, CodeType)))
 
 
+def missing(cell):
+    """The names that a cell, or a function in it, looks up and has not defined itself by then."""
+    own, found = set(), set()
+    for step in dis.get_instructions(cell):
+        if step.opname == "STORE_NAME":
+            own.add(step.argval)
+        elif step.opname in {"LOAD_NAME", "LOAD_GLOBAL"} and step.argval not in own:
+            found.add(step.argval)
+    return found.union(*(used(part) - own for part in cell.co_consts if isinstance(part, CodeType)))
+
+
 def needed(cells, wanted):
-    """Those of the cells, in order, that define a name that is wanted, and what these use in turn."""
+    """Those of the cells, in order, that define a name that is wanted, and what these miss in turn."""
     chosen = []
     for cell in reversed(cells):
         if bound(cell) & wanted:
-            wanted = wanted | used(cell)
+            wanted = wanted - bound(cell) | missing(cell)
             chosen.insert(0, cell)
     return chosen
 
