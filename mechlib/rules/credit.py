@@ -7,11 +7,10 @@ numbers out of range are ValueErrors.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
 from mechlib.mechanism import LARGEST, Bools, Floats, counted, generator, numbers
@@ -59,15 +58,14 @@ def _values(v: Game, members: Bools) -> Floats:
     return values
 
 
-def _rows(v: Game, n: int, bits: int) -> Iterator[Floats]:
+def _row(v: Game, n: int, bits: int) -> Callable[[int], Floats]:
     """The table, 2**bits values at a time, so that a function is never asked for all of it at once."""
     if callable(v):
-        low = coalitions(bits)
-        for high in coalitions(n - bits):
-            yield _values(v, np.hstack([low, np.broadcast_to(high, (len(low), n - bits))]))
-    else:
-        table = _table(v, n)
-        yield from np.moveaxis(table.reshape(*table.shape[:-1], -1, 1 << bits), -2, 0)
+        low, high = coalitions(bits), coalitions(n - bits)
+        return lambda k: _values(v, np.hstack([low, np.broadcast_to(high[k], (len(low), n - bits))]))
+    table = _table(v, n)
+    rows = table.reshape(*table.shape[:-1], -1, 1 << bits)
+    return lambda k: np.asarray(rows[..., k, :])
 
 
 def shapley(v: Game, n: int) -> Floats:
@@ -101,23 +99,25 @@ def shapley(v: Game, n: int) -> Floats:
     w = np.array([1.0 / (n * math.comb(n - 1, size)) for size in range(n)])
     both = np.concatenate([[0.0], w]) + np.concatenate([w, [0.0]])
     high_size, low_size = np.bitwise_count(np.arange(1 << (n - bits))), np.bitwise_count(np.arange(1 << bits))
-    weights = np.take(sliding_window_view(both, bits + 1), low_size, axis=1)  # both[high players + low players]
-    for k, row in enumerate(_rows(v, n, bits)):
-        if k == 0:
-            by_size = np.zeros((*row.shape[:-1], *weights.shape))  # rows summed by how many high players they have
-            row_sums = np.empty((*row.shape[:-1], 1 << (n - bits)))
-            nothing = row[..., 0].copy()
-            # what is there without anybody drowns small differences
-            drowning = np.where(np.abs(nothing) > np.ptp(row, axis=-1), nothing, 0.0)[..., None]
-        above = row - drowning if drowning.any() else row
-        h = int(high_size[k])
-        row_sums[..., k] = above @ weights[h]
-        by_size[..., h, :] += above
+    row = _row(v, n, bits)
+    values = first = row(0)
+    nothing = first[..., 0]
+    # what is there without anybody drowns small differences
+    drowning = np.where(np.abs(nothing) > np.ptp(first, axis=-1), nothing, 0.0)[..., None]
+    drowns = bool(drowning.any())
+    columns, row_sums = np.zeros(first.shape), np.empty((*first.shape[:-1], len(high_size)))
+    for size in range(n - bits + 1):  # rows with as many high players have the same weights
+        weights, total = both[size:].take(low_size), np.zeros(first.shape)
+        for k in np.flatnonzero(high_size == size).tolist():
+            values = row(k) if k else first
+            above = values - drowning if drowns else values
+            row_sums[..., k] = above @ weights
+            total += above
+        columns += weights * total
     if not np.isfinite(row_sums).all():
         raise ValueError("v is not finite for some coalition; give every coalition a finite value")
-    low, high = _fold(np.einsum("hk,...hk->...k", weights, by_size), bits), _fold(row_sums, n - bits)
-    with_player = np.concatenate([low, high], axis=-1)
-    everything = row[..., -1] - nothing
+    with_player = np.concatenate([_fold(columns, bits), _fold(row_sums, n - bits)], axis=-1)
+    everything = values[..., -1] - nothing
     return np.asarray(with_player + ((everything - with_player.sum(axis=-1)) / n)[..., None])
 
 
