@@ -17,8 +17,8 @@ from mechlib.mechanism import LARGEST, Bools, Floats, counted, generator, number
 
 Game = ArrayLike | Callable[[Bools], ArrayLike]
 
-_ROW_BITS = 15  # a row of 2**15 doubles stays in the cache while it is read twice
-_ASKED_BITS = 13  # and a function is asked for a quarter as many at a time
+_ROW_BITS = 14  # a row of 2**14 doubles stays in the cache while it is read twice
+_ASKED_BITS = 13  # and a function is asked for half as many at a time
 
 
 class Estimate(NamedTuple):
