@@ -15,7 +15,20 @@ from lazy import lazy
 
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # a hash that nobody checks
 AS_IT_IS = "anyio-"  # it parses its own source
+LOADER = "pyodide/_package_loader.py"
+PRELOADS = b"def should_load_dynlib(path: str | Path) -> bool:\n"
 UNREAD = ("/tests/", "/sample_data/", "jedi/third_party/django-stubs/", "jedi/third_party/typeshed/third_party/")
+
+
+def waiting(source: bytes) -> bytes:
+    """Return Pyodide's loader such that a library is loaded by the import that needs it, as in any other Python.
+
+    Pyodide loads all libraries of a package at once, since a page may not do it later; a worker, where the live pages
+    have their Python, may. Of scipy's hundred a chapter needs half.
+    """
+    if source.count(PRELOADS) != 1:
+        raise ValueError(f"{LOADER} has another form: see should_load_dynlib")
+    return source.replace(PRELOADS, PRELOADS + b"    return False\n")
 
 
 def place(name: str) -> str:
@@ -39,6 +52,8 @@ def compiled(archive: bytes, root: str, keep_source: bool) -> bytes:
             data = lazy(name, sources).encode() if name in sources and name.endswith(".py") else old.read(entry)
             if any(part in name for part in UNREAD) or entry.is_dir():
                 continue
+            if name == LOADER:
+                data = waiting(data)
             if name.endswith(".py"):
                 code = HEADER + marshal.dumps(compile(data, root + name, "exec", dont_inherit=True))
                 if keep_source:
