@@ -161,7 +161,7 @@ def test_a_bin_s_count_stands_above_the_axis_and_on_no_marker(monkeypatch):
 @pytest.mark.parametrize(
     ("values", "said"),
     [([0.601, 0.95, 1], "0.60 0.95 1.00"), ([0.0375, 0.0712, 0.135], "0.037 0.071 0.135"), ([3, 12], "3 12"),
-     ([-0.3, 0], "−0.30 0"), ([31.4, 2.5], "31.4 2.5")],
+     ([-0.3, 0], "−0.30 0"), ([31.4, 2.5], "31.4 2.5"), ([820.3, 2.91], "820 2.91")],
 )
 def test_the_numbers_on_bars_have_the_same_decimals(values, said):
     _, axes = plots.figure()

@@ -2,7 +2,7 @@
 
 Every figure needs `alt`, a sentence that says what it shows. The image is displayed with the sentence as its text, so
 what a notebook stores and compares is the sentence. A caption, which states the finding, is shown under the image and
-compared as well. A function given `axes` draws there and displays nothing:
+compared as well. A function given `axes` draws there and displays nothing::
 
     figure, (left, right) = plots.figure(columns=2)
     plots.lines(x, {"honest": y}, axes=left)
@@ -186,12 +186,13 @@ def lines(
     _finish(drawn, axes, alt, caption, list(series), labels)
 
 
-def _decimals(values: Floats) -> int:
-    """Return the decimals of all numbers of one drawing: about two digits of the largest; none if all are whole."""
+def _form(values: Floats) -> str:
+    """Return the format of the numbers on bars: the same decimals on all, unless they differ by far."""
     known = np.abs(values[np.isfinite(values)])
     if (known == known.round()).all():
-        return 0
-    return 3 if known.max() < 0.2 else 2 if known.max() < 10 else 1
+        return ".0f"
+    largest = known.max()
+    return ".3f" if largest < 0.2 else ".2f" if largest < 10 else ".1f" if largest < 100 else ".3g"
 
 
 def bars(
@@ -211,7 +212,7 @@ def bars(
     """
     drawn, axes = _start(axes)
     table = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in values.items()}
-    digits = _decimals(np.concatenate(list(table.values())))
+    form = _form(np.concatenate(list(table.values())))
     errors, alone = errors or {}, len(groups) == 1
     width, size = 0.8 if alone else 0.8 / len(table), 11 if len(groups) * len(table) < 10 else 9
     for i, (name, heights) in enumerate(table.items()):
@@ -223,7 +224,7 @@ def bars(
         for x, y, low, high in zip(spots, heights, heights - half[0], heights + half[-1], strict=True):
             end, gap, va = (high, 3, "bottom") if y >= 0 else (low, -3, "top")
             style: Any = {"textcoords": "offset points", "ha": "center", "va": va, "fontsize": size}
-            axes.annotate(f"{y:.{digits}f}".replace("-", "−") if y else "0", (x, end), (0, gap), **style)
+            axes.annotate(f"{y:{form}}".replace("-", "−") if y else "0", (x, end), (0, gap), **style)
     ticks = list(table) if alone else groups
     axes.set_xticks(range(len(ticks)), ticks)
     axes.axhline(0, color=INK, linewidth=0.8)
