@@ -231,20 +231,20 @@ def literals(node: ast.AST) -> Iterator[str]:
 
 
 def typed_numbers(source: str) -> set[str]:
-    """Return the decimals and percentages typed into captions and alt texts; "95 %" is no result."""
+    """Return the decimals and percentages typed into captions and alt texts; "95%" is no result."""
     found = set[str]()
     tree = compile(source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         shown = [keyword.value for keyword in call.keywords if keyword.arg in ("alt", "caption")]
         shown += call.args[1:3] if ast.unparse(call.func) == "plots.show" else []
         for text in (text for node in shown for text in literals(node)):
-            text = re.sub(r"^Figure A?\d+\.\d+\.|\b95 %", "", text)
+            text = re.sub(r"^Figure A?\d+\.\d+\.|\b95%", "", text)
             found |= set(re.findall(r"\d*\.\d+|\d+ ?%", text))
     return found
 
 
 def test_typed_numbers_are_found_wherever_they_stand() -> None:
-    assert typed_numbers('plots.lines(x, alt=f"falls to .43 at {x:.2f}", caption="Figure 5.1. 95 % sure.")') == {".43"}
+    assert typed_numbers('plots.lines(x, alt=f"falls to .43 at {x:.2f}", caption="Figure 5.1. 95% sure.")') == {".43"}
     assert typed_numbers('plots.show(f, "at " + "0.5", f"Figure 2.3. {x} of 12 % or {y:.0%}")') == {"0.5", "12 %"}
     assert typed_numbers('table({"a": [0.43]}, "0.43 of them")') == set()
 

@@ -78,6 +78,6 @@ def test_the_error_of_the_payoffs_falls_with_the_root_of_the_tasks_and_is_none_w
     noise = np.random.default_rng(2).normal(size=(400, 2, 1))
     few, many = (Game(("a", "b"), noise[:tasks], np.ones((tasks, 2, 1)), np.zeros((1, 1), int)) for tasks in (25, 400))
     assert few.error() / many.error() == pytest.approx(4, rel=0.4)
-    assert many.error() == pytest.approx(2.24 / 20, rel=0.25)  # the larger of two normal means, in 95 % of draws
+    assert many.error() == pytest.approx(2.24 / 20, rel=0.25)  # the larger of two normal means, in 95% of draws
     alike = Game(("a", "b"), np.ones((9, 2, 1)), np.ones((9, 2, 1)), np.zeros((1, 1), int))
     assert alike.error() == 0.0

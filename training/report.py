@@ -2,7 +2,7 @@
 
 For the model as it is and for each adapter, on the tasks that all three agents answered: AUC and Brier score of the
 stated number, how often the highest report is right (ties go to the lowest index), and means by kind of knowledge. In
-brackets, 95 % intervals over resampled tasks; for the adapters also of the difference to the model as it is.
+brackets, 95% intervals over resampled tasks; for the adapters also of the difference to the model as it is.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Replayed:
         return np.asarray(self.rewards.mean(axis=0))
 
     def against(self, other: Replayed) -> tuple[float, float, float]:
-        """Return how many more answers were right than under another rule, and a 95 % interval, paired by task."""
+        """Return how many more answers were right than under another rule, and a 95% interval, paired by task."""
         return _interval(self.right - other.right)
 
     def rows(self) -> list[tuple[str, str]]:
@@ -134,7 +134,7 @@ def replay(rule: Rule, recorded: Any) -> Replayed:
 
 
 def _interval(sample: Floats) -> tuple[float, float, float]:
-    """Return a mean and its 95 % interval over tasks (normal approximation)."""
+    """Return a mean and its 95% interval over tasks (normal approximation)."""
     mean = float(sample.mean())
     half = 1.96 * float(sample.std(ddof=1)) / math.sqrt(len(sample)) if len(sample) > 1 else math.nan
     return mean, mean - half, mean + half

@@ -199,7 +199,7 @@ def _in_force(log: Log, candidates: Sequence[Explained]) -> Section:
     if best.share < 0.8:
         notes.append("It explains less than four in five choices: the router reads something that is not in the log.")
     notes.append(f"Parameters were fitted to one half of the {len(log)} decisions and judged on the other.")
-    return Section("Which rule is in force?", ("rule", "choices explained", "95 % interval"), rows, tuple(notes))
+    return Section("Which rule is in force?", ("rule", "choices explained", "95% interval"), rows, tuple(notes))
 
 
 def _lies(
@@ -268,7 +268,7 @@ def _instead(
     notes = [
         f"On the {len(logged.right)} of {len(log)} decisions of which it is known how right every model was. Paid is "
         "the mean of a decision; paid to each is in the order of the columns; below 0 the model pays.",
-        "The differences are paired by decision, with intervals of 95 % each; three rules were compared with the log.",
+        "The differences are paired by decision, with intervals of 95% each; three rules were compared with the log.",
         f"By track record: {rule.name}, where the score is the model's share of right answers so far.",
     ]
     if len(logged.right) < _FEW:
@@ -288,7 +288,7 @@ def _calibration(log: Log) -> Section:
         rows.append((model, str(known.sum()), f"{score.mean():.2f}", f"{found.mean():.2f} ({low:.2f} to {high:.2f})",
                      f"{score.mean() - found.mean():+.2f}", f"{reliability(score, found).calibration_error:.2f}",
                      f"{auc(score, found):.2f}"))
-    header = ("model", "answers judged", "mean score", "right (95 % interval)", "overstates by", "calibration error",
+    header = ("model", "answers judged", "mean score", "right (95% interval)", "overstates by", "calibration error",
               "AUC")
     notes = ["An AUC of 0.5 says that a model's score does not tell its right answers from its wrong ones."]
     if not log.complete.all():
@@ -302,7 +302,7 @@ def _to_log(log: Log, rule: Explained) -> Section:
     complete, spoke = int(log.complete.sum()), ~np.isnan(log.scores)
     if complete < 100:
         wanted.append((f"{complete} decisions have every answer judged",
-                       "send a random share of the queries, say 5 %, to all models, and judge every answer"))
+                       "send a random share of the queries, say 5%, to all models, and judge every answer"))
     if not log.priced:
         wanted.append(("not every cost is known", "log what each model would have cost, chosen or not"))
     for i, model in enumerate(log.models):

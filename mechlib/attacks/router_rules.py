@@ -47,7 +47,7 @@ class Explained:
     share : float
         How many choices it explains where it was not fitted; a tie between k models counts as one in k.
     interval : tuple of float
-        The share's, of 95 %.
+        The share's, of 95%.
     """
 
     family: Family

@@ -426,7 +426,7 @@ class Measured(NamedTuple):
     attacked_mended: Floats
 
     def gain(self, mended: bool = False) -> Interval:
-        """Return what the attack changes, seed by seed, with its 95 % interval."""
+        """Return what the attack changes, seed by seed, with its 95% interval."""
         pair = (self.attacked_mended, self.honest_mended) if mended else (self.attacked, self.honest)
         return over_seeds(pair[0] - pair[1]).mean
 
@@ -449,7 +449,7 @@ def bad_day(path: Path | None = None) -> dict[tuple[str, str], Measured]:
 
 
 def columns(kept: Mapping[tuple[str, str], Measured] | None = None) -> dict[str, list[Any]]:
-    """Return the columns of a table, a row an attack: means with 95 % intervals over seeds, and what mends it."""
+    """Return the columns of a table, a row an attack: means with 95% intervals over seeds, and what mends it."""
     measured = bad_day() if kept is None else kept
     rows = [(attack, measured[attack.name, attack.measured]) for attack in ATTACKS]
 

@@ -202,12 +202,12 @@ class Played:
         return float(self.paid.mean())
 
     def less(self, other: Played) -> Interval:
-        """Return how much more is collected than in other auctions of the same values, and a 95 % interval."""
+        """Return how much more is collected than in other auctions of the same values, and a 95% interval."""
         return _interval(self.paid.mean() - other.paid.mean(), _resampled(self.paid) - _resampled(other.paid))
 
     @property
     def lost(self) -> Interval:
-        """The share of the possible welfare that is lost, and a 95 % interval."""
+        """The share of the possible welfare that is lost, and a 95% interval."""
         return _interval(1 - self.worth.mean() / self.most.mean(), 1 - _resampled(self.worth) / _resampled(self.most))
 
 

@@ -256,7 +256,7 @@ def spread(
 
 
 def reliability_diagram(tables: Mapping[str, Reliability], *, alt: str, caption: str = "") -> None:
-    """Draw stated confidence against the share that was right, with 95 % intervals, an axes a name.
+    """Draw stated confidence against the share that was right, with 95% intervals, an axes a name.
 
     The dashed line is calibration. A point's area grows with the answers in its bin, and their count is written above.
     """

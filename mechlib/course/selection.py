@@ -88,7 +88,7 @@ class Game:
         return Game(self.variants, self.payoffs[rows], self.right[rows], self.teams)
 
     def error(self, draws: int = 200, seed: int = 0) -> float:
-        """Return how far the measured payoffs may be off: in 95 % of redrawn tasks none moves by more."""
+        """Return how far the measured payoffs may be off: in 95% of redrawn tasks none moves by more."""
         rng, table = np.random.default_rng(seed), self.payoffs.mean(axis=0)
         moved = [np.abs(self.resampled(rng).payoffs.mean(axis=0) - table).max() for _ in range(draws)]
         return float(np.quantile(moved, 0.95))
@@ -113,7 +113,7 @@ class Game:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who survives, in how many resamplings, the mean shares at the end, and a 95 % interval of right answers there."""
+    """Who survives, in how many resamplings, the mean shares at the end, and a 95% interval of right answers there."""
 
     survivor: str
     certainty: float

@@ -24,7 +24,7 @@ _KEPT = 400  # rows, draws of which are kept: 32 MB
 
 
 class Interval(NamedTuple):
-    """An estimate and the ends of its 95 % interval; printed as "0.42 (0.38 to 0.46)"."""
+    """An estimate and the ends of its 95% interval; printed as "0.42 (0.38 to 0.46)"."""
 
     mean: float
     low: float
@@ -69,7 +69,7 @@ def over_seeds(run: Callable[[int], float] | ArrayLike, seeds: int = 100) -> Run
     Returns
     -------
     Runs
-        The mean with its 95 % interval (from its standard error), the 5th and 95th percentile, and the count.
+        The mean with its 95% interval (from its standard error), the 5th and 95th percentile, and the count.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def resampled(
     statistic: Callable[..., Any], *columns: ArrayLike, clusters: ArrayLike | None = None, draws: int = 2000,
     seed: int = 0, at_once: bool = False,
 ) -> Interval:
-    """Return a statistic of tasks and its 95 % bootstrap interval (Efron 1979, percentiles).
+    """Return a statistic of tasks and its 95% bootstrap interval (Efron 1979, percentiles).
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ _AT_ONCE: list[tuple[Callable[..., Any], Callable[..., Any]]] = [(np.mean, _mean
 
 
 def paired(first: ArrayLike, second: ArrayLike, clusters: ArrayLike | None = None, seed: int = 0) -> Interval:
-    """Return the mean of ``first - second`` over tasks that both did, with its 95 % bootstrap interval.
+    """Return the mean of ``first - second`` over tasks that both did, with its 95% bootstrap interval.
 
     Overlapping intervals of two means say little about their difference: on the same tasks, compare task by task.
     Parameters and errors are those of `resampled`.

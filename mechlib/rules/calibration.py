@@ -82,7 +82,7 @@ def brier_decomposition(confidence: ArrayLike, correct: ArrayLike) -> Brier:
 
 
 def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
-    """Return the ends of Wilson's (1927) interval of 95 % for a proportion.
+    """Return the ends of Wilson's (1927) interval of 95% for a proportion.
 
     Parameters
     ----------
