@@ -238,7 +238,6 @@ def lay_notebooks(folder: Path) -> None:
 def settings() -> dict[str, Any]:
     """Return the site's configuration: one kernel, nothing from outside."""
     kernel = {
-        "pyodideUrl": "./static/pyodide/start.mjs",
         "disablePyPIFallback": True,
         "loadPyodideOptions": {
             "lockFileURL": "./static/pyodide/pyodide-lock.json",
@@ -272,14 +271,19 @@ def dress(output: Path) -> None:
     shutil.copyfile(HERE / "live.js", output / "live.js")
 
 
-def leave_out(output: Path, extension: str) -> None:
-    """Take an extension out: this one draws every cell again whenever one is drawn, and `live` does its work."""
+def amend(output: Path, without: str) -> None:
+    """Let the kernel take the Python that has begun, and leave out an extension.
+
+    That extension draws every cell again whenever one is drawn; `live` does its work.
+    """
     page = output / "jupyter-lite.json"
     config = json.loads(page.read_text(encoding="utf-8"))
-    listed = config["jupyter-config-data"]["federated_extensions"]
-    listed.remove(next(each for each in listed if each["name"] == extension))
+    data = config["jupyter-config-data"]
+    kernel = data["litePluginSettings"]["@jupyterlite/pyodide-kernel-extension:kernel"]
+    kernel["pyodideUrl"] = "./static/pyodide/start.mjs"  # the build has put Pyodide's own there
+    data["federated_extensions"] = [each for each in data["federated_extensions"] if each["name"] != without]
     page.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-    shutil.rmtree(output / "extensions" / extension)
+    shutil.rmtree(output / "extensions" / without)
 
 
 def lay_ahead(output: Path) -> str:
@@ -293,7 +297,9 @@ def lay_ahead(output: Path) -> str:
 def started() -> dict[str, str]:
     """Return, for each notebook, the Python that imports the kernel, what draws figures, and what its cells import."""
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    first = ["import pyodide_kernel", "import matplotlib.backends.backend_agg", "import mechlib.course.plots"]
+    # IPython looks into the notebook's folder first, where each look is a question to the page: last will do
+    folder = ["import sys", "sys.path.remove('')", "sys.path.append('')"]
+    first = ["import pyodide_kernel", *folder, "import matplotlib.backends.backend_agg", "import mechlib.course.plots"]
     return {path.name: "\n".join([*first, *imports(path)]) for path in notebooks}
 
 
@@ -328,7 +334,7 @@ def main() -> None:
             raise SystemExit(f"jupyter lite build failed:\n{result.stdout}\n{result.stderr}")
     for path in output.rglob("*.map"):
         path.unlink()
-    leave_out(output, "jupyterlab-myst")
+    amend(output, without="jupyterlab-myst")
     dress(output)
     listing = output / "api" / "contents" / "all.json"
     contents = json.loads(listing.read_text())

@@ -24,12 +24,8 @@
   }
 
   /** All else comes from the cache if it has been there. */
-  async function file(event) {
-    const cache = await ours(), kept = await cache?.match(event.request);
-    if (kept) return kept;
-    const response = await fetch(event.request, { cache: "no-cache" }); // what the browser has may be of another edition
-    if (response.status === 200) event.waitUntil(cache?.put(event.request, response.clone()).catch(() => {})); // the disk may be full
-    return response;
+  async function file({ request }) {
+    return (await (await ours())?.match(request)) ?? fetch(request, { cache: "no-cache" }); // what the browser has may be of another edition
   }
 
   self.addEventListener("fetch", (event) => {
@@ -38,11 +34,11 @@
     event.respondWith(event.request.mode === "navigate" ? page(event) : file(event));
   });
 
-  // what was loaded before this worker was there: the browser still has it
+  // what a page has loaded is kept when the page has time: the browser still has it
   self.addEventListener("message", (event) => event.waitUntil((async () => {
     const cache = await ours();
     for (const address of event.data?.loaded ?? []) {
-      if (cache && worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {});
+      if (cache && worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {}); // the disk may be full
     }
   })()));
 

@@ -68,7 +68,10 @@ function bar() {
     await panel().sessionContext.session?.kernel?.info;
     run.disabled = false;
     say("Ready. Run a cell with Shift and Enter");
-    if (navigator.serviceWorker) setTimeout(kept, 20000); // not while Python starts
+    if (!navigator.serviceWorker) return;
+    const later = () => setTimeout(kept, 20000); // not while Python starts
+    later();
+    navigator.serviceWorker.addEventListener("controllerchange", later); // the worker of a new edition has taken over
   }, 250);
   run.addEventListener("click", async () => {
     run.disabled = true;
