@@ -10,6 +10,7 @@ RUN := env -u ANTHROPIC_API_KEY -u MECHLIB_LLM OPENBLAS_NUM_THREADS=1 OMP_NUM_TH
 # Where the system allows it, notebooks are tested inside a network namespace that has no interface at all.
 OFFLINE = $(shell unshare -rn true 2>/dev/null && echo unshare -rn)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCKED := $(PIP) --no-deps --no-compile --require-hashes -r
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ROOT_FLAG = $(shell test "$$(id -u)" = 0 && echo --allow-root)
@@ -50,7 +51,8 @@ $(STAMP): requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(BIN)/python || { echo "== creating .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
 	@echo "== installing $$(grep -c '^[a-z].*==' requirements.lock) locked packages into .venv (once, a few minutes)"
-	@$(PIP) --no-deps --no-compile --require-hashes -r requirements.lock
+	@awk '/^[^ ]/ {n++} {print > (".venv/half" n % 2 ".lock")}' requirements.lock
+	@$(LOCKED) .venv/half0.lock & other=$$!; $(LOCKED) .venv/half1.lock && wait $$other  # a core each
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
