@@ -91,7 +91,7 @@ def joined(value: Any) -> Any:
     return "".join(value) if isinstance(value, list) else value
 
 
-def imported(text: str) -> list[ast.Import | ast.ImportFrom]:
+def top_imports(text: str) -> list[ast.Import | ast.ImportFrom]:
     """Return the imports at the top level of a cell."""
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     body = compile(text, "cell", "exec", flags=flags).body
@@ -101,13 +101,13 @@ def imported(text: str) -> list[ast.Import | ast.ImportFrom]:
 def imports(path: Path) -> list[str]:
     """Return what the cells of a notebook import, a statement each."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    nodes = [node for cell in cells if cell["cell_type"] == "code" for node in imported(joined(cell["source"]))]
+    nodes = [node for cell in cells if cell["cell_type"] == "code" for node in top_imports(joined(cell["source"]))]
     return list(dict.fromkeys(map(ast.unparse, nodes)))
 
 
 def may_import(text: str, modules: set[str], homes: dict[str, str]) -> bool:
     """Say whether a cell imports one of these modules, or a name of `mechlib` whose home is one of them."""
-    for node in imported(text):
+    for node in top_imports(text):
         names = {name.name for name in node.names}
         if isinstance(node, ast.Import):
             reached = names

@@ -25,6 +25,7 @@ async function runAll(context, { name, explorer, exercise }) {
   }));
   course.offered = await run.isEnabled();
   course.recordings = page.requests.map((r) => /mechlib_recording_(\w+)-1\.0/.exec(r.url())?.[1]).filter(Boolean).sort();
+  course.pythons = page.requests.filter((r) => r.url().endsWith("pyodide.asm.wasm")).length;
   const result = { name, seconds, course, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
   if (explorer) result.explorer = await moveExplorer(page, explorer).catch((error) => ({ error: String(error) }));
   if (exercise) result.tries = await attempt(page, exercise).catch((error) => [String(error)]);

@@ -151,6 +151,9 @@ class TestLivePage:
         assert replayed & every <= loaded
         assert loaded < every
 
+    def test_starts_python_once(self, lived: Any, name: str) -> None:
+        assert lived[name]["course"]["pythons"] == 1, "the kernel did not take the Python that had begun"
+
     def test_its_explorer_moves(self, lived: Any, name: str) -> None:
         if not lived[name].get("explorer"):
             pytest.skip("this chapter has no explorer of this kind")
