@@ -167,6 +167,7 @@ function render({ model, el }) {
   }
 
   function update() {
+    if (!box.isConnected) return; // outside the page it has neither width nor colours; it is drawn once it comes in
     const params = model.get("params"), state = compute(params), chart = chartOf(params, state), sentence = say(params, state);
     for (const [name, { input, output }] of Object.entries(inputs)) {
       if (input.value !== String(params[name])) input.value = params[name];

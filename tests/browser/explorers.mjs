@@ -40,6 +40,22 @@ async function move(page, box) {
   return { title, keyed, reset: reset === first, slid: slid !== first, dragged, edges };
 }
 
+/** Draw an explorer that is not in the page yet, let it in, and draw it once more when it has left, as JupyterLab does. */
+const comeAndGo = (node) => node.evaluate(async (host) => {
+  const { default: { render } } = await import(document.querySelector('script[src*="explorers.js"]').src);
+  const values = JSON.parse(host.dataset.mechlibExplorer), el = document.createElement("div");
+  const drawn = () => el.querySelectorAll("svg[role=img] > *").length, events = {};
+  const model = { get: (name) => values[name], set() {}, save_changes() {}, on: (event, call) => { events[event] = call; } };
+  render({ model, el });
+  const outside = drawn();
+  host.after(el);
+  await new Promise((done) => setTimeout(done, 200));
+  const inside = drawn();
+  el.remove();
+  events["change:params"]();
+  return { outside, inside };
+});
+
 await withBrowser({ viewport: { width, height: 900 }, hasTouch: width < 500 }, async (context) => {
   const records = [];
   for (const path of pages) {
@@ -47,6 +63,7 @@ await withBrowser({ viewport: { width, height: 900 }, hasTouch: width < 500 }, a
     await page.goto(site + path);
     await page.locator(".mlx").first().waitFor();
     for (const box of await page.locator(".mlx").all()) records.push({ path, ...(await move(page, box)), problems: page.problems });
+    records.at(-1).visit = await comeAndGo(page.locator("[data-mechlib-explorer]").first());
     await page.close();
   }
   console.log(JSON.stringify(records));

@@ -25,6 +25,8 @@ def test_every_explorer_answers_to_keys_slider_and_drag_without_a_kernel(drive: 
         right, window, overflow = explorer["edges"]
         assert right <= window and overflow <= 0, where
         assert explorer["problems"] == [], where
+        if "visit" in explorer:
+            assert explorer["visit"]["outside"] == 0 < explorer["visit"]["inside"], where
 
 
 def test_each_core_chapter_has_an_explorer() -> None:
