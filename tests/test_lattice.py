@@ -69,6 +69,7 @@ def test_nothing_new_is_ever_copied(world: np.ndarray) -> None:
     ("world", "payoffs", "words"),
     [
         (np.zeros((5, 5), int), [[1, 2, 3], [4, 5, 6]], "square"),
+        (np.zeros((5, 5), int), np.eye(7), "at most six"),
         (np.zeros((2, 5), int), dilemma(1.5), "at least 3 by 3"),
         (np.full((5, 5), 2), dilemma(1.5), "from 0 to 1"),
         (np.zeros((5, 5)), dilemma(1.5), "whole numbers"),
@@ -77,6 +78,31 @@ def test_nothing_new_is_ever_copied(world: np.ndarray) -> None:
 def test_what_is_not_a_world_is_refused(world: np.ndarray, payoffs: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         lattice_step(world, payoffs)
+
+
+def by_the_definition(world: np.ndarray, payoffs: np.ndarray) -> np.ndarray:
+    """`lattice_step`, cell by cell."""
+    rows, columns = world.shape
+
+    def near(row: int, column: int) -> list[tuple[int, int]]:
+        return [((row + down) % rows, (column + right) % columns) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+
+    score = {at: sum(payoffs[world[at], world[other]] for other in near(*at)) for at in np.ndindex(world.shape)}
+    after = world.copy()
+    for at in score:
+        best = max(score[other] for other in near(*at))
+        if score[at] < best:
+            after[at] = world[next(other for other in near(*at) if score[other] == best)]
+    return after
+
+
+@given(st.integers(1, 6), st.integers(3, 6), st.integers(3, 6), st.integers(0, 1000))
+def test_a_step_is_what_the_definition_says_with_many_strategies_and_with_ties(
+    strategies: int, rows: int, columns: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    world, payoffs = rng.integers(0, strategies, (rows, columns)), rng.integers(-2, 3, (strategies, strategies))
+    assert (lattice_step(world, payoffs) == by_the_definition(world, payoffs)).all()
 
 
 def test_worlds_side_by_side_do_not_touch() -> None:
@@ -90,6 +116,21 @@ def test_a_third_of_the_grid_cooperates_in_every_world_and_all_of_it_where_a_fin
     assert free.shape == (20,) and abs(free.mean() - (12 * np.log(2) - 8)) < 0.03
     assert worlds(np.random.default_rng(0), 1.85, fine=2.0, copies=5).min() == pytest.approx(1)
     assert worlds(np.random.default_rng(0), 1.85, caught=1.0, copies=5).min() == pytest.approx(1)
+
+
+def test_worlds_are_what_single_steps_make_of_them() -> None:
+    """Also once all defectors have gone, and where for a while none of those that stand still is caught."""
+    for fine, caught, copies, size in ((0.25, 0.0, 4, 20), (0.8, 0.0, 4, 20), (0.0, 0.8, 4, 20), (0.25, 0.1, 1, 8)):
+        rng, game = np.random.default_rng(3), [[1, 0, 0], [1.85 - fine, -fine, 0], [-0.01, -0.01, -0.01]]
+        cells, shares = (rng.random((copies, size, size)) < 0.1).astype(int), []
+        for _ in range(60):
+            cells = lattice_step(cells, game)
+            if caught:
+                cells[(cells == DEFECT) & (rng.random(cells.shape) < caught)] = 2
+            shares.append((cells == COOPERATE).mean(axis=(1, 2)))
+        held = worlds(np.random.default_rng(3), 1.85, fine=fine, caught=caught, size=size, steps=60,
+                      copies=copies)
+        assert held == pytest.approx(np.mean(shares[-30:], axis=0))
 
 
 def test_a_new_cooperator_among_defectors_feeds_them_and_an_empty_cell_does_not() -> None:
