@@ -59,6 +59,17 @@ def test_a_tournament_holds_every_match_from_both_sides():
     assert table.mean(axis=2) == pytest.approx(np.array([[2, 2, -1], [2, 2, -0.1], [3, 0.3, 0]]))
 
 
+def test_a_tournament_is_its_matches_one_by_one_however_many_are_played_side_by_side(monkeypatch):
+    for together in (1, 5, 10**6):
+        monkeypatch.setattr("mechlib.course.repeated._DRAWS", together * 4 * 20 * 3)
+        table = tournament(STRATEGIES, WORK, np.random.default_rng(0), noise=0.1, rounds=20, matches=3)
+        rng = np.random.default_rng(0)
+        for i, one in enumerate(STRATEGIES.values()):
+            for j, other in list(enumerate(STRATEGIES.values()))[i:]:
+                both = match(one, other, WORK, rng, noise=0.1, rounds=20, matches=3).T
+                assert (table[i, j] == both[0]).all() and (table[j, i] == both[0 if i == j else 1]).all()
+
+
 @pytest.mark.parametrize(("change", "words"), [
     ({"first": (1, 1, 1)}, "five chances"),
     ({"second": (1, 1, 1, 1, 2)}, "five chances"),

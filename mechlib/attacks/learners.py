@@ -162,11 +162,11 @@ def replicator(
     shares, step = numbers("start", start), real("step", step, "(0, inf)")
     if not shares.ndim or not (shares >= 0).all() or not np.allclose(shares.sum(axis=-1), 1):
         raise ValueError("start must hold shares, not negative, that sum to 1 on the last axis; divide by the sum")
-    grows = fitness if callable(fitness) else _linear(fitness, shares.shape[-1])
+    grows = _checked(fitness) if callable(fitness) else _linear(fitness, shares.shape[-1])
     path = np.empty((counted("steps", steps, 0, _MANY // shares.size) + 1, *shares.shape))
     path[0] = shares
     for t in range(steps):
-        worth = _worth(grows, path[t])
+        worth = grows(path[t])
         grown = path[t] * np.exp(step * (worth - worth.max(axis=-1, keepdims=True)))
         path[t + 1] = grown / grown.sum(axis=-1, keepdims=True)
     return path
@@ -180,12 +180,17 @@ def _linear(fitness: ArrayLike, k: int) -> Callable[[Array], Array]:
     return lambda shares: shares @ table.T
 
 
-def _worth(fitness: Callable[[Array], ArrayLike], shares: Array) -> Array:
-    try:
-        worth = numbers("what fitness returns", fitness(shares))
-    except Exception as error:  # the caller's own code may raise anything
-        raise ValueError(f"fitness fails on the shares {shares.tolist()!s:.120}: {error!r}") from error
-    if worth.shape != shares.shape or not np.isfinite(worth).all():
-        raise ValueError(f"fitness returned {worth!s:.80} for the shares {shares.tolist()!s:.80}: it must be a finite "
-                         "number a strategy")
+def _checked(fitness: Callable[[Array], ArrayLike]) -> Callable[[Array], Array]:
+    """Return a fitness that says what is wrong with what it returns."""
+
+    def worth(shares: Array) -> Array:
+        try:
+            found = numbers("what fitness returns", fitness(shares))
+        except Exception as error:  # the caller's own code may raise anything
+            raise ValueError(f"fitness fails on the shares {shares.tolist()!s:.120}: {error!r}") from error
+        if found.shape != shares.shape or not np.isfinite(found).all():
+            raise ValueError(f"fitness returned {found!s:.80} for the shares {shares.tolist()!s:.80}: it must be a "
+                             "finite number a strategy")
+        return found
+
     return worth

@@ -9,6 +9,7 @@ A strategy is five chances of working: in the first round, and after each of (wo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from mechlib.mechanism import checked, counted, generator, real
 __all__ = ["STRATEGIES", "match", "tournament"]
 
 Floats = NDArray[np.float64]
+_DRAWS = 1_000_000  # of a tournament, at once
 
 STRATEGIES: dict[str, tuple[float, ...]] = {
     "always work": (1, 1, 1, 1, 1),
@@ -53,22 +55,8 @@ def match(
     ValueError
         If a strategy is not five chances, the payoffs are not 2 by 2, or a number is out of range.
     """
-    table, slip = checked("payoffs", payoffs, ndim=2, negative=True), real("noise", noise, "[0, 1]")
-    if table.shape != (2, 2):
-        raise ValueError(f"payoffs has shape {table.shape}: it must be (2, 2), the row's earnings for work and skip")
-    parts = [checked(name, plan) for name, plan in (("first", first), ("second", second))]
-    if any(part.shape != (5,) or (part > 1).any() for part in parts):
-        raise ValueError(f"a strategy is five chances of working; given were {list(first)} and {list(second)}")
-    plans = np.stack(parts)
-    generator("rng", rng)
-    chance = np.tile(plans[:, 0], (counted("matches", matches), 1))
-    earned = np.zeros((matches, 2))
-    for _ in range(counted("rounds", rounds)):
-        skips = (rng.random((matches, 2)) >= chance) ^ (rng.random((matches, 2)) < slip)
-        mine, theirs = skips.astype(int), skips[:, ::-1].astype(int)
-        earned += table[mine, theirs]
-        chance = plans[np.arange(2), 1 + 2 * mine + theirs]
-    return earned / rounds
+    plans, table = _plans([first, second]), _table(payoffs)
+    return np.asarray(_play(plans[None], table, rng, noise, rounds, matches)[0])
 
 
 def tournament(
@@ -79,10 +67,42 @@ def tournament(
 
     Parameters and errors are those of `match`; every pair meets `matches` times.
     """
-    plans = list(strategies.values())
-    earned = np.zeros((len(plans), len(plans), matches))
-    for i, one in enumerate(plans):
-        for j, other in enumerate(plans[i:], start=i):
-            both = match(one, other, payoffs, rng, noise=noise, rounds=rounds, matches=matches)
+    plans, table = _plans(list(strategies.values())), _table(payoffs)
+    earned = np.zeros((len(plans), len(plans), counted("matches", matches)))
+    pairs = list(itertools.combinations_with_replacement(range(len(plans)), 2))
+    together = max(_DRAWS // (4 * counted("rounds", rounds) * matches), 1)
+    for some in (pairs[k : k + together] for k in range(0, len(pairs), together)):
+        for (i, j), both in zip(some, _play(plans[some], table, rng, noise, rounds, matches), strict=True):
             earned[i, j], earned[j, i] = both.T if i != j else (both[:, 0], both[:, 0])
     return earned
+
+
+def _plans(strategies: Sequence[Sequence[float]]) -> Floats:
+    parts = [checked("a strategy", plan) for plan in strategies]
+    if any(part.shape != (5,) or (part > 1).any() for part in parts):
+        raise ValueError(f"a strategy is five chances of working; given were {[list(plan) for plan in strategies]}")
+    return np.stack(parts)
+
+
+def _table(payoffs: ArrayLike) -> Floats:
+    table = checked("payoffs", payoffs, ndim=2, negative=True)
+    if table.shape != (2, 2):
+        raise ValueError(f"payoffs has shape {table.shape}: it must be (2, 2), the row's earnings for work and skip")
+    return table
+
+
+def _play(
+    plans: Floats, table: Floats, rng: np.random.Generator, noise: float, rounds: int, matches: int
+) -> Floats:
+    """Return what pairs of plans, (pairs, 2, 5), earn a round, (pairs, matches, 2): played side by side."""
+    generator("rng", rng)
+    slip = real("noise", noise, "[0, 1]")
+    draws = rng.random((len(plans), counted("rounds", rounds), 2, counted("matches", matches), 2))
+    chance, pair, side = plans[:, None, :, 0], np.arange(len(plans))[:, None, None], np.arange(2)
+    earned = np.zeros((len(plans), matches, 2))
+    for draw in draws.swapaxes(0, 1):  # a round, in each pair and match
+        skips = ((draw[:, 0] >= chance) ^ (draw[:, 1] < slip)).astype(int)
+        state = 2 * skips + skips[..., ::-1]  # my own move first
+        earned += table.ravel()[state]
+        chance = plans[pair, side, 1 + state]
+    return earned / rounds
