@@ -1,6 +1,7 @@
 """What forgetting is worth where skill drifts, and how soon a reputation notices that it did."""
 
 import numpy as np
+import pytest
 
 from mechlib import Ledger
 from mechlib.course.drifting import drifting, false_alarms, noticed
@@ -18,6 +19,28 @@ def test_the_answer_shipped_is_that_of_the_better_reputation():
     share = drifting(np.random.default_rng(0), 1.0, 10**9, rounds=400, lives=200)
     assert 0.88 < share < 0.905
     assert drifting(np.random.default_rng(0), 1.0, 1, rounds=200, lives=200) < 0.77  # half of the time the wrong one
+
+
+@pytest.mark.parametrize("discount", [0.3, 0.8, 0.98, 1.0])
+@pytest.mark.parametrize("every", [1, 20, 10**9])
+def test_a_round_ships_the_answer_of_the_higher_discounted_sum_so_far(discount, every):
+    drawn = 100 * np.random.default_rng(1).random((200, 7))
+    right = 0
+    for life in drawn.T:
+        first, second, swapped = 0.0, 0.0, False
+        for draw in life:
+            swapped ^= draw % 1 < 1 / every
+            good, bad = draw < 90, int(draw) % 10 < 6
+            hits = (bad, good) if swapped else (good, bad)
+            right += hits[0] if first >= second else hits[1]
+            first, second = discount * first + hits[0], discount * second + hits[1]
+    assert drifting(np.random.default_rng(1), discount, every, rounds=200, lives=7) == right / drawn.size
+
+
+@pytest.mark.parametrize("discount", [0.0, 1.1, 0.1])
+def test_a_discount_that_forgets_too_fast_to_be_counted_is_refused(discount):
+    with pytest.raises(ValueError, match=f"discount is {discount}"):
+        drifting(np.random.default_rng(0), discount, 25, rounds=400)
 
 
 def test_a_change_is_noticed_when_the_ledger_s_reputation_says_so():

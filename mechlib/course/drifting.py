@@ -22,17 +22,26 @@ def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int 
         The mean number of rounds between swaps.
     rounds, lives : int
         So many rounds, in so many independent copies side by side.
+
+    Raises
+    ------
+    ValueError
+        If the first round's weight vanishes by the last: ``discount**rounds`` must be at least 1e-300.
     """
+    if not 0 < discount <= 1 or discount**rounds < 1e-300:
+        raise ValueError(f"discount is {discount}: take one up to 1 with discount**rounds at least 1e-300, or fewer "
+                         f"rounds than {rounds}")
     drawn = 100 * rng.random((rounds, lives))  # one draw does for three: its two digits and the rest are independent
-    digits = drawn.astype(np.int8)
+    digits = drawn.astype(np.uint8)
     good, bad = digits < 90, digits % 10 < 6
     swapped = np.logical_xor.accumulate(drawn - digits < 1 / every)
-    first, second = np.where(swapped, bad, good), np.where(swapped, good, bad)
-    better, lead = first.astype(float) - second, np.zeros((rounds, lives))  # of the first agent over the second
-    lead[1:] = better[:-1]  # both are graded in every round, so sums rank as means do
-    for reach in 2 ** np.arange(rounds.bit_length()):  # sums of the last 1, 2, 4, ... rounds, from sums of half of them
-        lead[reach:] += discount**reach * lead[:-reach]
-    return float(np.where(lead >= 0, first, second).mean())
+    ahead = good.view(np.int8) - bad.view(np.int8)  # of the good agent, which is the first until they swap
+    better = np.where(swapped, -ahead, ahead)  # of the first agent over the second
+    # both are graded in every round, so sums rank as means do; counted in units that shrink by the discount each
+    # round, what was once added to a sum stays what it is
+    lead = np.zeros((rounds, lives))
+    lead[1:] = np.cumsum(better[:-1] / discount ** np.arange(rounds - 1.0)[:, None], axis=0)
+    return np.count_nonzero(np.where((lead >= 0) != swapped, good, bad)) / lead.size
 
 
 def noticed(
