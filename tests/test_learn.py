@@ -188,6 +188,21 @@ def test_a_constant_rule_teaches_nothing():
     assert np.allclose(found.chances[0], 0.5) and not found.gain.any() and not found.revenue.any()
 
 
+def test_agents_that_learn_as_one_batch_learn_as_they_would_apart(monkeypatch):
+    setting = Values([[0, 1, 2], [0, 1, 2], [0, 2]])
+    together = learn(first_price, setting, rounds=60, lives=5)
+    monkeypatch.setattr(module.itertools, "groupby", lambda agents, key: [(key(i), [i]) for i in agents])
+    apart = learn(first_price, setting, rounds=60, lives=5)
+    np.testing.assert_allclose(together.gain, apart.gain)
+    for one, two in zip(together.chances, apart.chances, strict=True):
+        np.testing.assert_allclose(one, two)
+
+
+def test_an_agent_named_twice_learns_once():
+    once, twice = (learn(first_price, Values([0, 1, 2], 2), who=who, rounds=20, lives=3) for who in ([1], [1, 1]))
+    assert np.array_equal(once.path, twice.path) and np.array_equal(once.gain, twice.gain)
+
+
 def test_a_seed_fixes_all_lives():
     first, again, other = (learn(first_price, Values([0, 1, 2], 2), rounds=50, lives=4, seed=s) for s in (5, 5, 6))
     assert np.array_equal(first.gain, again.gain) and np.array_equal(first.path, again.path)

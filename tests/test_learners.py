@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mechlib.attacks.learners import Exp3, Hedge, replicator
+from mechlib.attacks.learners import Exp3, Hedge, replicator, softmax
 
 
 def play(learner, payoffs):
@@ -95,6 +95,25 @@ def test_exp3_keeps_its_bound_on_average():
     error = earned.std() / np.sqrt(runs)
     assert best - earned.mean() + 3 * error <= (np.e - 1) * explore * best + actions * np.log(actions) / explore
     assert learner.totals.mean(axis=0) == pytest.approx(payoffs.sum(axis=0), rel=0.1)  # unbiased estimates
+
+
+@pytest.mark.parametrize("explore", [0.2, 1.0])
+def test_exp3_weighs_by_its_totals_however_long_it_lives(explore):
+    rng, learner = np.random.default_rng(4), Exp3(2, explore, replicas=(3, 2))
+    late = (np.array([0, 2]), np.array([1, 0]))  # two that play twice a round
+    for _ in range(6000 if explore == 0.2 else 3000):
+        for at in (..., late):
+            chosen = learner.choose(rng, at)
+            learner.update(chosen, np.where(chosen == 1, 0.9, 0.5), at)
+    score = explore / 2 * learner.totals
+    assert score.max() > 710  # whose exponential is no float
+    np.testing.assert_allclose(learner.probabilities, (1 - explore) * softmax(score) + explore / 2, rtol=1e-9)
+
+
+def test_a_learner_hands_out_copies():
+    for learner in (Hedge(2, 1.0), Exp3(2, 0.1)):
+        learner.probabilities[...] = learner.totals[...] = 7.0
+        assert (learner.probabilities == 0.5).all() and (learner.totals == 0).all()
 
 
 def policing(gain, detection, penalty):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -122,56 +123,97 @@ def learn(
         raise ValueError(f"rounds is {rounds} and who {learning}: take a multiple of ten, and agents from 0 to {n - 1}")
     rng, plays = np.random.default_rng(seed), _Plays(rule, setting)
     plays.fill_all(most=rounds * lives)
-    low, span = plays.payoff_range(rng)
-
-    def scaled(payoffs: Floats) -> Floats:
-        return np.minimum(np.maximum((payoffs - low) / span, 0.0), 1.0)  # np.clip takes twice as long
-
-    players = {i: _player(learner, plays.sizes[i], rounds, lives, plays.honest[i]) for i in learning}
-    chances = [np.zeros((lives, plays.honest[i], plays.sizes[i])) for i in range(n)]
-    numbers = all(np.issubdtype(grid.dtype, np.number) and grid.ndim == 1 for grid in setting.grids)
-    values = [np.nan_to_num(grid.astype(float)) if numbers else np.full(len(grid), math.nan) for grid in setting.grids]
-    path, gain, revenue = np.zeros((10, lives, n)), np.zeros((lives, n)), np.zeros((10, lives))
-    life = np.arange(lives)
-    whole = learner == "hedge" or (plays.kept and plays.play.batched)  # find what every report would have earned
-    every = rounds // 10
+    plays.find_range(rng)
+    learning = [*dict.fromkeys(learning)]
+    kinds = itertools.groupby(learning, key=lambda i: (plays.honest[i], plays.sizes[i]))
+    groups = [_Alike([*agents], learner, plays, rounds, lives) for _, agents in kinds]
+    lived, every = _Lived(plays, learning, lives), rounds // 10
     for now in tqdm(range(rounds), desc="learning", unit="round", delay=1.0, leave=False):
-        window, late = now // every, now >= rounds // 2
-        if now % every == 0:
+        (window, turn), late = divmod(now, every), now >= rounds // 2
+        if turn == 0:
             drawn, turned_out = (table.reshape(every, lives, n) for table in plays.draw(rng, every * lives))
-        types = drawn[now % every]
-        profile = np.concatenate([types, turned_out[now % every]], axis=1)  # the truth has the number of the type
-        rows = {i: life * plays.honest[i] + types[:, i] for i in players}  # a replica for each type in each life
-        for i, player in players.items():
-            profile[:, i] = player.choose(rng, at=rows[i])
-        if whole:
-            revenue[window] += plays.collected(profile)
-        else:
-            earned, paid = plays.earned(types, profile)
-            revenue[window] += paid
-        for i, player in players.items():
-            told = profile[:, i]
-            path[window, :, i] += values[i][told] - values[i][types[:, i]]
-            if whole:
-                would = plays.each(i, types, profile)
-                mine, truth = would[life, told], would[life, types[:, i]]
-            else:
-                mine = earned[:, i]
-                truth = plays.honestly(i, types, profile) if late else mine
+            profiles = np.concatenate([drawn, turned_out], axis=2)  # the truth has the number of the type
+        types, profile = drawn[turn], profiles[turn]
+        for group in groups:
+            profile[:, group.agents] = group.choose(rng, types)
+        for group in groups:
             if late:
-                gain[:, i] += mine - truth
-                chances[i] += player.probabilities.reshape(chances[i].shape)
-            if isinstance(player, Hedge):
-                player.update(scaled(would), at=rows[i])
-            else:
-                player.update(told, scaled(mine), at=rows[i])
+                group.count()
+            group.learn(types, profile)
+        if turn == every - 1:
+            lived.add(window, drawn, profiles, late)
     half = rounds - rounds // 2
-    for i in range(n):
-        if i in players:
-            chances[i] /= half
+    often = {agent: table / half for group in groups for agent, table in zip(group.agents, group.often, strict=True)}
+    truth = (np.tile(np.eye(plays.honest[i], plays.sizes[i]), (lives, 1, 1)) for i in range(n))
+    chances = tuple(often.get(i, honest) for i, honest in enumerate(truth))
+    return Learned(setting, chances, lived.path * 10 / rounds, lived.gain / half, lived.revenue * 10 / rounds)
+
+
+class _Alike:
+    """Agents with as many types and reports as each other: one batch of learners, a replica for each type in each life.
+
+    ``often`` sums the chances of their reports, (agents, lives, types, reports).
+    """
+
+    def __init__(self, agents: list[int], learner: str, plays: _Plays, rounds: int, lives: int) -> None:
+        self.agents, self.plays = agents, plays
+        types, reports = plays.honest[agents[0]], plays.sizes[agents[0]]
+        self.often = np.zeros((len(agents), lives, types, reports))
+        self.first = types * np.arange(len(agents) * lives).reshape(len(agents), lives)
+        self.player: Hedge | Exp3
+        if learner == "bandit":
+            self.player = Exp3(reports, 0.1, (self.first.size * types,))
         else:
-            chances[i][:, range(plays.honest[i]), range(plays.honest[i])] = 1.0
-    return Learned(setting, tuple(chances), path * 10 / rounds, gain / half, revenue * 10 / rounds)
+            rate = Hedge.best_rate(reports, max(rounds // types, 1))
+            self.player = Hedge(reports, rate, (self.first.size * types,))
+
+    def choose(self, rng: np.random.Generator, types: Ints) -> Ints:
+        """Draw what these agents report, (lives, agents), by their types."""
+        self.at = (self.first + types[:, self.agents].T).ravel()
+        self.told = self.player.choose(rng, at=self.at)
+        return self.told.reshape(self.first.shape).T
+
+    def count(self) -> None:
+        """Count the chances of this round in."""
+        self.often += self.player.probabilities.reshape(self.often.shape)
+
+    def learn(self, types: Ints, profile: Ints) -> None:
+        """Learn from a round that was played: Hedge from what every report would have earned."""
+        if isinstance(self.player, Hedge):
+            would = [self.plays.shares(agent, types, profile) for agent in self.agents]
+            self.player.update(np.concatenate(would), at=self.at)
+        else:
+            earned, _ = self.plays.earned(types, profile)
+            self.player.update(self.told, self.plays.scaled(earned[self.agents].ravel()), at=self.at)
+
+
+class _Lived:
+    """What came of the rounds that were lived: sums over rounds of what `Learned` holds as means."""
+
+    def __init__(self, plays: _Plays, learning: list[int], lives: int) -> None:
+        self.plays, self.learning = plays, learning
+        self.path, self.gain = np.zeros((10, lives, plays.n)), np.zeros((lives, plays.n))
+        self.revenue = np.zeros((10, lives))
+        grids = plays.setting.grids
+        if all(np.issubdtype(grid.dtype, np.number) and grid.ndim == 1 for grid in grids):
+            self.values = [np.nan_to_num(grid.astype(float)) for grid in grids]
+        else:
+            self.values = [np.full(len(grid), math.nan) for grid in grids]
+
+    def add(self, window: int, drawn: Ints, profiles: Ints, late: bool) -> None:
+        """Add the rounds of a tenth of a life: the types and the profiles, (rounds, lives, ...)."""
+        lives = len(self.gain)
+        some = max(_BATCH // lives, 1)
+        for first in range(0, len(drawn), some):
+            types, profile = (table[first : first + some].reshape(-1, table.shape[2]) for table in (drawn, profiles))
+            earned, paid = self.plays.earned(types, profile)
+            self.revenue[window] += paid.reshape(-1, lives).sum(axis=0)
+            for i in self.learning:
+                above = self.values[i][profile[:, i]] - self.values[i][types[:, i]]
+                self.path[window, :, i] += above.reshape(-1, lives).sum(axis=0)
+                if late:
+                    gained = earned[i] - self.plays.honestly(i, types, profile)
+                    self.gain[:, i] += gained.reshape(-1, lives).sum(axis=0)
 
 
 class _Plays:
@@ -179,11 +221,12 @@ class _Plays:
 
     A profile is what each agent reports, by number, and after that what turns out for each, (batch, 2n). ``worth[i]``
     holds what agent i earns, (what is beside it, its type, its report); `places` turns a profile into its own number
-    and those of what is beside each agent.
+    and those of what is beside each agent. Learners are told payoffs as shares of the range that random plays find.
     """
 
     def __init__(self, rule: Rule, setting: Setting) -> None:
         self.setting, self.play = setting, setting.ex_post(rule)
+        self.low, self.span = 0.0, 1.0
         self.sizes, self.honest = [len(grid) for grid in setting.grids], [*setting.honest]
         self.n, self.full = len(self.sizes), False
         self.levels = [*self.sizes, *[1 + setting.uncertain] * self.n]
@@ -211,35 +254,38 @@ class _Plays:
         return np.stack(columns, axis=1)
 
     def earned(self, types: Ints, profile: Ints) -> tuple[Floats, Floats]:
-        """Return what each agent earns (batch, n), and what the designer collects (batch,)."""
+        """Return what each agent earns (n, batch), and what the designer collects (batch,)."""
         if not self.kept:
             played = self._play(profile)
             own = [played.own(i, self.setting.grids[i][types[:, i]]) for i in range(self.n)]
-            return np.stack(own, axis=1), self._collected(played)
+            return np.array(own), self._collected(played)
         code, *beside = (profile @ self.places).T
         self._fill(code)
         own = [self.worth[i][beside[i], types[:, i], profile[:, i]] for i in range(self.n)]
-        return np.stack(own, axis=1), self.paid[code]
-
-    def collected(self, profile: Ints) -> Floats:
-        """Return what the designer collects (batch,)."""
-        if not self.kept:
-            return self._collected(self._play(profile))
-        code = profile @ self.places[:, 0]
-        self._fill(code)
-        return np.asarray(self.paid[code])
+        return np.array(own), self.paid[code]
 
     def honestly(self, agent: int, types: Ints, profile: Ints) -> Floats:
         """Return what one agent would have earned by the truth (batch,); the others' reports are as they were."""
         honest = profile.copy()
         honest[:, agent] = types[:, agent]
-        return np.asarray(self.earned(types, honest)[0][:, agent])
+        return np.asarray(self.earned(types, honest)[0][agent])
+
+    def scaled(self, payoffs: Floats) -> Floats:
+        """Return payoffs as shares of the range."""
+        return np.minimum(np.maximum((payoffs - self.low) / self.span, 0.0), 1.0)  # np.clip takes twice as long
+
+    def shares(self, agent: int, types: Ints, profile: Ints) -> Floats:
+        """Return what `each` does, as shares of the range."""
+        if not self.full:
+            return self.scaled(self.each(agent, types, profile))
+        rows = (profile @ self.places[:, agent + 1]) * self.honest[agent] + types[:, agent]
+        return np.asarray(self.known_shares[agent].take(rows, axis=0))
 
     def each(self, agent: int, types: Ints, profile: Ints) -> Floats:
         """Return what one agent would have earned by each of its reports (batch, m); the others' are as they were."""
         if self.kept:
             beside = profile @ self.places[:, agent + 1]
-            if not (self.full or self.complete[agent][beside].all()):
+            if not self.complete[agent][beside].all():
                 self._fill(self._tried(agent, profile) @ self.places[:, 0])
                 self.complete[agent][beside] = True
             return np.asarray(self.worth[agent][beside, types[:, agent]])
@@ -253,15 +299,17 @@ class _Plays:
         tried[:, agent] = np.tile(np.arange(reports), len(profile))
         return tried
 
-    def payoff_range(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Return the lowest payoff of random plays, and how far the highest is above it."""
+    def find_range(self, rng: np.random.Generator) -> None:
+        """Find the lowest payoff of random plays, and how far the highest is above it."""
         types, found = self.draw(rng, _TRIED)
         told = np.stack([rng.integers(size, size=_TRIED) for size in self.sizes], axis=1)
         earned, _ = self.earned(types, np.concatenate([told, found], axis=1))
         if not np.isfinite(earned).all():
             raise ValueError("some reports earn an infinite amount, from which nobody can learn: bound the rule, or "
                              "keep its reports off the ends")
-        return float(earned.min()), max(float(np.ptp(earned)), 1e-12)
+        self.low, self.span = float(earned.min()), max(float(np.ptp(earned)), 1e-12)
+        if self.full:
+            self.known_shares = [self.scaled(worth).reshape(-1, worth.shape[2]) for worth in self.worth]
 
     def fill_all(self, most: int) -> None:
         """Play every profile at once, if there are no more of them than `most` and the rule takes batches."""
@@ -293,12 +341,6 @@ def _strides(levels: Sequence[int], left_out: int | None) -> list[int]:
     """Return by what each part of a profile counts in the number of the profile, or of what is beside one agent."""
     counts = [1 if k == left_out else size for k, size in enumerate(levels)]
     return [math.prod(counts[k + 1 :]) * (k != left_out) for k in range(len(levels))]
-
-
-def _player(learner: str, actions: int, rounds: int, lives: int, types: int) -> Hedge | Exp3:
-    if learner == "bandit":
-        return Exp3(actions, 0.1, (lives * types,))
-    return Hedge(actions, Hedge.best_rate(actions, max(rounds // types, 1)), (lives * types,))
 
 
 def _error(sample: Floats) -> float:

@@ -27,6 +27,7 @@ from mechlib.mechanism import checked, counted, generator, numbers, real
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 _MANY = 10**8
+_LARGEST_SCORE = 300.0  # sums of its exponentials, and a few times as many, are still floats
 
 
 def _shape(replicas: Any, actions: int) -> tuple[int, ...]:
@@ -60,7 +61,31 @@ def softmax(scores: Array) -> Array:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-class Hedge:
+class _Batch:
+    """Replicas that learn: what their actions have earned in all, and the chance with which each is chosen next."""
+
+    def __init__(self, actions: int, replicas: tuple[int, ...]) -> None:
+        shape = _shape(replicas, actions)
+        self._row = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])  # where a replica stands in the tables
+        self._totals: Array = np.zeros((self._row.size, actions))
+        self._chances = softmax(self._totals)
+
+    @property
+    def totals(self) -> Array:
+        """What each action would have earned so far, (..., k)."""
+        return self._totals.reshape(*self._row.shape, -1).copy()
+
+    @property
+    def probabilities(self) -> Array:
+        """The chance with which each action is chosen next, (..., k)."""
+        return self._chances.reshape(*self._row.shape, -1).copy()
+
+    def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
+        """Draw an action for each replica, (...)."""
+        return _draw(self._chances.take(self._row[at], axis=0), rng)
+
+
+class Hedge(_Batch):
     """Weigh each action by exp(rate x its total payoff): multiplicative weights, with full information.
 
     Whatever the payoffs (Freund & Schapire 1997), the expected regret against the best fixed action of T rounds is at
@@ -80,27 +105,22 @@ class Hedge:
 
     def __init__(self, actions: int, rate: float, replicas: tuple[int, ...] = ()) -> None:
         self.rate = real("rate", rate, "(0, inf)")
-        self.totals: Array = np.zeros(_shape(replicas, actions))
-        self.probabilities = softmax(self.totals)
+        super().__init__(actions, replicas)
 
     @staticmethod
     def best_rate(actions: int, rounds: int) -> float:
         """Return the rate with the smallest regret bound over `rounds` rounds: ``sqrt(8 ln(k) / T)``."""
         return math.sqrt(8 * math.log(counted("actions", actions, most=_MANY)) / counted("rounds", rounds))
 
-    def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
-        """Draw an action for each replica, (...)."""
-        return _draw(self.probabilities[at], rng)
-
     def update(self, payoffs: ArrayLike, at: Any = ...) -> None:
         """Learn what every action would have earned in this round, (..., k) or (k,) for all replicas."""
-        totals = self.totals[at] + _payoffs(payoffs)
-        self.totals[at] = totals
-        self.probabilities = self.probabilities.copy()  # who kept the last ones keeps them
-        self.probabilities[at] = softmax(self.rate * totals)
+        rows = self._row[at]
+        totals = self._totals.take(rows, axis=0) + _payoffs(payoffs)
+        self._totals[rows] = totals
+        self._chances[rows] = softmax(self.rate * totals)
 
 
-class Exp3:
+class Exp3(_Batch):
     """Hedge for a bandit: only the chosen action's payoff is seen, and weighted by the inverse of its chance.
 
     With exploration g, the expected shortfall from the best action's total G is at most ``(e - 1) g G + k ln(k) / g``
@@ -116,25 +136,27 @@ class Exp3:
 
     def __init__(self, actions: int, explore: float, replicas: tuple[int, ...] = ()) -> None:
         self.explore = real("explore", explore, "(0, 1]")
-        self.totals: Array = np.zeros(_shape(replicas, actions))
-        self.probabilities = softmax(self.totals)
-
-    def choose(self, rng: np.random.Generator, at: Any = ...) -> Indices:
-        """Draw an action for each replica, (...)."""
-        return _draw(self.probabilities[at], rng)
+        super().__init__(actions, replicas)
+        # exp(share * (total - base)): a round changes one weight of a replica, unless they grow too large for a float
+        self._weights, self._base = np.ones(self._totals.shape), np.zeros(len(self._totals))
 
     def update(self, actions: ArrayLike, payoffs: ArrayLike, at: Any = ...) -> None:
         """Learn what the chosen actions (...) earned (...); an action that there is not is a ValueError."""
-        count, chosen = self.totals.shape[-1], numbers("actions", actions)
+        count, chosen = self._totals.shape[-1], numbers("actions", actions)
         if not chosen.size or not (chosen.min() >= 0 and chosen.max() < count and (chosen == np.floor(chosen)).all()):
             raise ValueError(f"actions must be whole numbers from 0 to {count - 1}, but are {actions!r:.80}")
-        totals = np.array(self.totals[at])
-        each = *np.indices(totals.shape[:-1], sparse=True), chosen.astype(int)
-        totals[each] += _payoffs(payoffs) / self.probabilities[at][each]
-        self.totals[at] = totals
-        share = self.explore / count
-        self.probabilities = self.probabilities.copy()
-        self.probabilities[at] = (1 - self.explore) * softmax(share * totals) + share
+        share, rows, column = self.explore / count, np.atleast_1d(self._row[at]), chosen.astype(int)
+        total = self._totals[rows, column] + _payoffs(payoffs) / self._chances[rows, column]
+        self._totals[rows, column] = total
+        score = share * (total - self._base[rows])
+        if score.max() > _LARGEST_SCORE:
+            high = rows[score > _LARGEST_SCORE]
+            self._base[high] = self._totals[high].max(axis=-1)
+            self._weights[high] = np.exp(share * (self._totals[high] - self._base[high][:, None]))
+            score = share * (total - self._base[rows])
+        self._weights[rows, column] = np.exp(score)
+        weights = self._weights.take(rows, axis=0)
+        self._chances[rows] = (1 - self.explore) / weights.sum(axis=-1, keepdims=True) * weights + share
 
 
 def replicator(
