@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mechlib import greedy_bundles, vcg_combinatorial
-from mechlib.course.crowd import greedy_share
+from mechlib.course.crowd import greedy_shares
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_share_is_at_most_the_true_one_and_at_least_what_the_theorem_says(seed):
-    share = greedy_share(np.random.default_rng(seed), 12, 6)
+    share = greedy_shares([seed], 12, 6)[0]
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 7, 12)
     orders = rng.permuted(np.tile(np.arange(6), (12, 1)), axis=1)
@@ -23,4 +23,10 @@ def test_the_share_is_at_most_the_true_one_and_at_least_what_the_theorem_says(se
 
 
 def test_where_nobody_is_in_the_way_of_anybody_nothing_is_lost():
-    assert greedy_share(np.random.default_rng(0), 1, 5) == pytest.approx(1)
+    assert greedy_shares([0], 1, 5) == pytest.approx(1)
+
+
+def test_the_shares_of_many_markets_are_those_of_each_alone():
+    together = greedy_shares(range(23), 8, 5)
+    assert together.shape == (23,) and together.min() < 0.9 and together.max() == pytest.approx(1)
+    np.testing.assert_allclose(together, [greedy_shares([seed], 8, 5)[0] for seed in range(23)])

@@ -257,12 +257,13 @@ def vcg_combinatorial(bids: Sequence[Bid], items: Items, time_limit: float | Non
 def parsed(bids: Sequence[Bid], items: Items) -> tuple[Counter[Hashable], Ints, list[frozenset[Hashable]], Floats]:
     """Check bids against what is sold, or raise a ValueError; return the supply, and the agents, bundles and values."""
     supply = _supply(items)
+    sold = frozenset(supply)
     given: Any = bids
     if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not len(given):
         raise ValueError(f"bids is {bids!r:.80}: pass one or more (agent, frozenset of items, value)")
     for k, bid in enumerate(bids):
         sound = isinstance(bid, (tuple, list)) and len(bid) == 3 and isinstance(bid[1], (frozenset, set))
-        if not sound or not bid[1] or not supply.keys() >= bid[1]:
+        if not sound or not bid[1] or not bid[1] <= sold:
             raise ValueError(f"bids[{k}] is {bid!r:.120}: it must be (agent, frozenset of one or more items sold, "
                              "value).")
         if type(bid[0]) is not int or not 0 <= bid[0] <= _MANY:
