@@ -9,7 +9,9 @@ Downloads and compiled wheels stay in ``.cache/lite``: a second build needs no n
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import zipfile
 from email.parser import Parser
@@ -39,7 +42,6 @@ FROM_PYODIDE = ["numpy", "scipy", "matplotlib", "contourpy", "cycler", "fonttool
 FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
 COMPILER = ["compile.mjs", "compile.py", "lazy.py"]
-LOADED = ["numpy", "tqdm", "matplotlib", "ipywidgets", "anywidget", "anthropic"]
 STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
 UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "pytz", "truststore"}
 
@@ -105,11 +107,25 @@ def lock_entry(wheel: Path) -> dict[str, Any]:
     }
 
 
-def build_mechlib(folder: Path) -> None:
-    """Build mechlib's own wheel, less its notebooks, which are pages here, and a wheel of its own for each recording.
+def pack(path: Path, files: dict[str, bytes]) -> None:
+    """Write files into one archive, which start.mjs lays into Python's file system: a tar file, gzipped.
 
-    What notebooks read is inside the wheels. The drive of the live pages cannot serve it: it takes every name with
-    "json" in it for one JSON document.
+    Its name does not end in .gz, which some servers take for a promise that the browser unpacks it.
+    """
+    unpacked = io.BytesIO()
+    with tarfile.open(fileobj=unpacked, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    path.write_bytes(gzip.compress(unpacked.getvalue(), mtime=0))
+
+
+def build_mechlib(folder: Path) -> None:
+    """Build mechlib's own wheel, less its notebooks, which are pages here, and an archive for each recording.
+
+    What notebooks read comes in archives. The drive of the live pages cannot serve it: it takes every name with "json"
+    in it for one JSON document.
     """
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch]
@@ -120,36 +136,23 @@ def build_mechlib(folder: Path) -> None:
             for entry in whole.infolist():
                 name = Path(entry.filename)
                 if name.parent.name == "recordings" and name.suffix == ".jsonl":
-                    if package(name.stem) in replayed:
-                        build_recording(folder, name.stem, entry, whole.read(entry))
+                    if recording(name.stem) in replayed:
+                        pack(folder / f"{recording(name.stem)}.pack", {entry.filename: whole.read(entry)})
                 elif name.suffix != ".ipynb":
                     wheel.writestr(entry, whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
-def package(stem: str) -> str:
-    """Return the name of the wheel that carries one recording."""
-    return f"mechlib-recording-{canonical(stem)}"
-
-
-def build_recording(folder: Path, stem: str, entry: zipfile.ZipInfo, data: bytes) -> None:
-    """Write the wheel of one recording."""
-    name = package(stem).replace("-", "_")
-    told = {
-        "METADATA": f"Metadata-Version: 2.1\nName: {package(stem)}\nVersion: 1.0\n",
-        "WHEEL": "Wheel-Version: 1.0\nGenerator: mechlib\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
-        wheel.writestr(entry, data, zipfile.ZIP_DEFLATED)
-        for file, text in told.items():
-            wheel.writestr(zipfile.ZipInfo(f"{name}-1.0.dist-info/{file}", entry.date_time), text)
+def recording(stem: str) -> str:
+    """Return the name of the archive that carries one recording."""
+    return f"recording-{stem}"
 
 
 def needs() -> dict[str, list[str]]:
-    """Return, for each notebook, the wheels that others can do without: its recordings, and scipy's 16 MB."""
+    """Return, for each notebook, what others can do without: its recordings, and scipy's 16 MB."""
     asked = {}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         scipy = ["scipy"] if needs_scipy(path, {*users_of("scipy")}, HOMES) else []
-        asked[path.name] = [*map(package, recordings(path)), *scipy]
+        asked[path.name] = [*map(recording, recordings(path)), *scipy]
     return asked
 
 
@@ -190,7 +193,7 @@ def compile_all(wheels: list[Path], group: str) -> None:
 
 
 def lay_python(folder: Path) -> None:
-    """Fill a folder with Pyodide, the wheels, and a lock that names nothing else."""
+    """Fill a folder with Pyodide, the archives that go with it, and a lock that names scipy alone."""
     folder.mkdir(parents=True)
     for name in CORE:
         shutil.copyfile(PYODIDE / name, folder / name)
@@ -214,18 +217,29 @@ def lay_python(folder: Path) -> None:
     compile_all([path for path in folder.iterdir() if path.suffix in {".whl", ".zip"}], "others")
     build_mechlib(folder)
     compile_all([*folder.glob("mechlib-*.whl")], "course")
-    for wheel in folder.glob("mechlib_recording_*.whl"):
-        packages[lock_entry(wheel)["name"]] = lock_entry(wheel)
-    packages["mechlib"] = lock_entry(next(folder.glob("mechlib-*.whl"))) | {"depends": LOADED}
-    packages["scipy"]["imports"] += users_of("scipy")  # 16 MB that most chapters do without
-    for package in packages.values():
-        package["depends"] = [need for need in package["depends"] if need not in UNUSED_THERE]
-        package["sha256"] = sha256(folder / package["file_name"])
-    needed = {canonical(need) for package in packages.values() for need in package["depends"]}
+    packages["mechlib"] = lock_entry(next(folder.glob("mechlib-*.whl")))
+    needed = {canonical(need) for package in packages.values() for need in package["depends"]} - UNUSED_THERE
     if needed - set(packages):
         raise ValueError(f"{sorted(needed - set(packages))} must be added to wheels.lock: the packages there need them")
-    lock["packages"] = dict(sorted(packages.items()))
+    scipy = packages.pop("scipy")  # 13 MB that most chapters do without
+    scipy |= {"imports": [*scipy["imports"], *users_of("scipy")], "depends": []}
+    scipy["sha256"] = sha256(folder / scipy["file_name"])
+    lock["packages"] = {"scipy": scipy}
+    bundle(folder, [packages[name] for name in sorted(packages)])
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1))
+
+
+def bundle(folder: Path, packages: list[dict[str, Any]]) -> None:
+    """Put the wheels that every chapter needs into one archive, and what it holds into held.mjs."""
+    files = {}
+    for package in packages:
+        wheel = folder / package["file_name"]
+        with zipfile.ZipFile(wheel) as archive:
+            files |= {name: archive.read(name) for name in archive.namelist()}
+        wheel.unlink()
+    pack(folder / "packages.pack", files)
+    held = {package["name"]: package["version"] for package in packages}
+    (folder / "held.mjs").write_text(f"export default {json.dumps(held)};\n")
 
 
 def lay_notebooks(folder: Path) -> None:

@@ -24,7 +24,7 @@ async function runAll(context, { name, explorer, exercise }) {
     links: [...document.querySelectorAll(".jp-MarkdownCell a[href]")].map((link) => link.href),
   }));
   course.offered = await run.isEnabled();
-  course.recordings = page.requests.map((r) => /mechlib_recording_(\w+)-1\.0/.exec(r.url())?.[1]).filter(Boolean).sort();
+  course.recordings = page.requests.map((r) => /recording-(\w+)\.pack/.exec(r.url())?.[1]).filter(Boolean).sort();
   course.pythons = page.requests.filter((r) => r.url().endsWith("pyodide.asm.wasm")).length;
   const result = { name, seconds, course, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
   if (explorer) result.explorer = await moveExplorer(page, explorer).catch((error) => ({ error: String(error) }));

@@ -145,8 +145,8 @@ class TestLivePage:
 
     def test_loads_the_recordings_of_its_chapter_alone(self, lived: Any, committed: Any, name: str) -> None:
         replayed = {each for cell in committed[name] for each in re.findall(r'client\("(\w+)"', source(cell))}
-        wheels = (SITE / "lite" / "static" / "pyodide").glob("mechlib_recording_*.whl")
-        every = {path.name.removeprefix("mechlib_recording_").partition("-")[0] for path in wheels}
+        archives = (SITE / "lite" / "static" / "pyodide").glob("recording-*.pack")
+        every = {path.stem.removeprefix("recording-") for path in archives}
         loaded = set(lived[name]["course"]["recordings"])
         assert replayed & every <= loaded
         assert loaded < every
