@@ -87,13 +87,13 @@ async def _reply(
     return "".join(block.text for block in message.content if block.type == "text")
 
 
-async def _retrieve(llm: anthropic.AsyncAnthropic, question: str) -> str:
-    titles = ", ".join(note["title"] for note in notes())
+async def _retrieve(llm: anthropic.AsyncAnthropic, book: list[dict[str, Any]], question: str) -> str:
+    titles = ", ".join(note["title"] for note in book)
     system = (f"A handbook has these notes: {titles}. Reply with the title of the one note that answers the"
               " question, and nothing else.")
     title = await _reply(llm, LARGE, system, SEEK, question, 8)
-    found = [note["text"] for note in notes() if note["title"].casefold() in title.casefold()]
-    return str([*found, notes()[0]["text"]][0])
+    found = [note["text"] for note in book if note["title"].casefold() in title.casefold()]
+    return str([*found, book[0]["text"]][0])
 
 
 async def _synthesise(llm: anthropic.AsyncAnthropic, note: str | None, question: str) -> str:
@@ -129,7 +129,7 @@ async def pipeline(llm: anthropic.AsyncAnthropic | None = None) -> Pipeline:
     for row, item in enumerate(book):
         written = []
         for column, works in enumerate(coalitions(3)):
-            note = await _retrieve(llm, item["question"]) if works[0] else book[0]["text"]
+            note = await _retrieve(llm, book, item["question"]) if works[0] else book[0]["text"]
             draft = await _synthesise(llm, note if works[1] else None, item["question"])
             if works[2]:
                 belief[row, column] = await _verify(llm, note, item["question"], draft)
@@ -145,7 +145,7 @@ async def pipeline(llm: anthropic.AsyncAnthropic | None = None) -> Pipeline:
 async def challenge(llm: anthropic.AsyncAnthropic | None = None) -> dict[str, Brief]:
     """Return what comes of each of A's `MOVES`: a picked note or the first, with or without padding, or all notes."""
     llm, book = llm or client("pipeline"), notes()
-    picked = [await _retrieve(llm, item["question"]) for item in book]
+    picked = [await _retrieve(llm, book, item["question"]) for item in book]
     lazy = [book[0]["text"]] * len(book)
     everything = [" ".join(note["text"] for note in book)] * len(book)
     handed = (picked, [text + PADDING for text in picked], lazy, [text + PADDING for text in lazy], everything)
