@@ -6,7 +6,7 @@ Bids and payments are (..., n), leading axes being independent auctions. Payment
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechlib.mechanism import Floats, Outcome, checked, counted, numbers, real
+from mechlib.mechanism import Bools, Floats, Outcome, checked, counted, numbers, real
 
 
 def first_price(bids: ArrayLike, reserve: float = 0.0) -> Outcome:
@@ -136,8 +136,17 @@ def _sold(bids: ArrayLike, units: int, reserve: float) -> tuple[Floats, Floats, 
     """Return the bids, who wins a unit (1 or 0), and the reserve."""
     array = checked("bids", bids)
     floor = real("reserve", reserve, "[0, inf)")
-    # argmax and a stable sort both give a tie to the lowest index
-    best = array.argmax(-1)[..., None] if units == 1 else np.argsort(-array, axis=-1, kind="stable")[..., :units]
-    won = np.zeros_like(array)
-    np.put_along_axis(won, best, 1.0, axis=-1)
-    return array, won * (array >= floor), floor
+    if units == 1:
+        best = np.arange(array.shape[-1]) == array.argmax(-1)[..., None]  # which gives a tie to the lowest index
+    else:
+        best = _highest(array, min(units, array.shape[-1]))
+    return array, (best & (array >= floor)).astype(float), floor
+
+
+def _highest(bids: Floats, units: int) -> Bools:
+    """Return which of the bids are the `units` highest; a tie goes to the lowest index."""
+    lowest = bids.shape[-1] - units  # the place of the lowest that wins, sorted upwards: no other place need be right
+    least = np.partition(bids, lowest, axis=-1)[..., lowest, None]
+    above, tied = bids > least, bids == least
+    room = units - above.sum(axis=-1, keepdims=True)
+    return np.asarray(above | tied & (tied.cumsum(axis=-1) <= room))
