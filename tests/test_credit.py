@@ -144,9 +144,10 @@ def test_the_standard_error_of_two_orders_is_half_their_distance() -> None:
     np.testing.assert_allclose(np.unique(errors), [0, 0.5])  # the first to come brings everything
 
 
-def test_sampling_an_additive_game_has_no_error() -> None:
-    worth = np.linspace(1e6, 1e6 + 1, 60)
-    estimate = shapley_sampled(lambda c: c @ worth, 60, 3, np.random.default_rng(0))
+@pytest.mark.parametrize("n", [60, 255, 256])
+def test_sampling_an_additive_game_has_no_error(n: int) -> None:
+    worth = np.linspace(1e6, 1e6 + 1, n)
+    estimate = shapley_sampled(lambda c: c @ worth, n, 3, np.random.default_rng(0))
     np.testing.assert_allclose(estimate.values, worth, rtol=1e-12)
     np.testing.assert_allclose(estimate.errors, 0.0, atol=1e-6)
 

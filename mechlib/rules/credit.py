@@ -164,7 +164,8 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
     for done in range(0, permutations, chunk):
         order = rng.permuted(np.tile(np.arange(n), (min(chunk, permutations - done), 1)), axis=1)
         rank = np.argsort(order, axis=1)
-        members = rank[:, None, :] < np.arange(n + 1)[:, None]
+        small = np.min_scalar_type(n)  # one byte a rank for up to 255 players: comparing is what takes long
+        members = rank.astype(small)[:, None, :] < np.arange(n + 1, dtype=small)[:, None]
         values = _values(v, members.reshape(-1, n)).reshape(-1, n + 1)
         marginals[done : done + chunk] = np.take_along_axis(np.diff(values, axis=1), rank, axis=1)
     if not (np.abs(marginals) <= LARGEST).all():
