@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mechlib.course.badday import ATTACKS, SEEDS, Attack, bad_day, columns, measure
+from mechlib.course.badday import ATTACKS, SEEDS, Attack, bad_day, measure, tables
 from mechlib.course.statistics import over_seeds
 
 KEPT = bad_day()
@@ -69,8 +69,14 @@ def test_a_grader_of_one_number_earns_nothing_by_skill() -> None:
     assert lazy.low < 0 < lazy.high < 0.1 < honest.low
 
 
-def test_the_table_has_a_row_an_attack_and_each_says_what_mends_it() -> None:
-    table = columns()
-    assert {len(cells) for cells in table.values()} == {len(ATTACKS)} and all(table["what mends it"])
-    assert table["honest"][0].mean == pytest.approx(KEPT[row(ATTACKS[0])].honest.mean())
-    assert table["mended, attacked"][-1].low < KEPT[row(ATTACKS[-1])].attacked_mended.mean()
+def test_each_table_has_a_row_an_attack_and_the_last_says_what_mends_it() -> None:
+    before, after, mends = tables()
+    assert list(before.columns["attack"]) == [attack.name for attack in ATTACKS]
+    for shown in (after, mends):
+        assert len(set(shown.columns["attack"])) == len(ATTACKS), "two rows look alike"
+        assert all(name.startswith(attack.name) for name, attack in zip(shown.columns["attack"], ATTACKS, strict=True))
+    assert all(mends.columns["what mends it"])
+    first, last = KEPT[row(ATTACKS[0])], KEPT[row(ATTACKS[-1])]
+    assert before.columns["honest"][0].startswith(f"{first.honest.mean():.2f}".removeprefix("0"))
+    assert after.columns["attacked"][-1].startswith(f"{last.attacked_mended.mean():.2f}")
+    assert f"{len(first.honest)} seeds" in before.caption

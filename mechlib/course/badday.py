@@ -24,6 +24,7 @@ from tqdm import tqdm
 from mechlib.agents.protocol import FunctionAgent, FunctionGrader
 from mechlib.agents.tasks import Task
 from mechlib.course.statistics import Interval, over_seeds
+from mechlib.course.tables import Table, table
 from mechlib.desk.coordinator import Coordinator
 from mechlib.desk.ledger import Ledger
 from mechlib.desk.rounds import Round
@@ -31,7 +32,7 @@ from mechlib.mechanism import Award, Bools, Floats
 from mechlib.rules.choice import best_mark, highest
 from mechlib.rules.scoring import quadratic
 
-__all__ = ["ATTACKS", "Attack", "Measured", "bad_day", "columns", "measure"]
+__all__ = ["ATTACKS", "Attack", "Measured", "bad_day", "measure", "tables"]
 
 TASKS, SEEDS, BUDGET = 30, 100, 100
 FEW = 10  # tasks of a day on which no reputation decides anything: each is like the other
@@ -448,24 +449,35 @@ def bad_day(path: Path | None = None) -> dict[tuple[str, str], Measured]:
             for row in rows}
 
 
-def columns(kept: Mapping[tuple[str, str], Measured] | None = None) -> dict[str, list[Any]]:
-    """Return the columns of a table, a row an attack: means with 95% intervals over seeds, and what mends it."""
+def tables(kept: Mapping[tuple[str, str], Measured] | None = None) -> list[Table]:
+    """Return three tables with a row an attack: what it changes, what it changes once it is mended, and the mend.
+
+    Numbers are means with 95% intervals over seeds. Side by side the three would be twice as wide as a page.
+    """
     measured = bad_day() if kept is None else kept
-    rows = [(attack, measured[attack.name, attack.measured]) for attack in ATTACKS]
+    rows = [measured[attack.name, attack.measured] for attack in ATTACKS]
+    names = [attack.name for attack in ATTACKS]
+    apart = [f"{name}: {attack.measured}" if names.count(name) > 1 else name
+             for name, attack in zip(names, ATTACKS, strict=True)]
 
     def means(part: str) -> list[Interval]:
-        return [over_seeds(np.asarray(getattr(row, part))).mean for _, row in rows]
+        return [over_seeds(np.asarray(getattr(row, part))).mean for row in rows]
 
-    return {
-        "attack": [attack.name for attack, _ in rows],
-        "measured": [attack.measured for attack, _ in rows],
+    before: dict[str, Sequence[Any]] = {
+        "attack": names,
+        "measured": [attack.measured for attack in ATTACKS],
         "honest": means("honest"),
         "attacked": means("attacked"),
-        "mended, honest": means("honest_mended"),
-        "mended, attacked": means("attacked_mended"),
-        "mended, change by the attack": [row.gain(mended=True) for _, row in rows],
-        "what mends it": [attack.mend for attack, _ in rows],
     }
+    after: dict[str, Sequence[Any]] = {
+        "attack": apart,
+        "honest": means("honest_mended"),
+        "attacked": means("attacked_mended"),
+        "change by the attack": [row.gain(mended=True) for row in rows],
+    }
+    mends = {"attack": apart, "what mends it": [attack.mend for attack in ATTACKS]}
+    played = f"Attacks by simulated agents, {len(rows[0].honest)} seeds each; at most {BUDGET} units are paid a task"
+    return [table(before, played), table(after, "The same attacks, mended"), table(mends, "The mends")]
 
 
 def main(path: Path | None = None, seeds: int = SEEDS) -> None:
