@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mechlib import Award, Coordinator, Ledger, Recorded, Roster, client, quadratic, replay
-from mechlib.course.desks import desks, hear
+from mechlib.course.desks import desks, hear, hear_trained
 from mechlib.course.worlds import documents
 from mechlib.rules.choice import highest
 
@@ -47,6 +47,14 @@ def test_training_moves_what_a_desk_states_and_not_what_it_answers() -> None:
     assert (np.asarray(plain.costs) > 100).all()
     kinds = np.array([case.kinds for case in CASES])
     assert said[1][kinds == "fact"].mean() > said[1][kinds == "neither"].mean() + 0.3
+
+
+def test_many_adapters_are_heard_in_one_go_as_one_by_one() -> None:
+    tapes = client("documents_test", "replay"), client("documents_trained", "replay")
+    heard = asyncio.run(hear_trained(CASES, AGENTS, tapes[0], ("metric-0", "quadratic-0"), tapes[1]))
+    assert list(heard) == ["metric-0", "quadratic-0"]
+    for adapter, together in heard.items():
+        assert all(map(np.array_equal, together, recorded(adapter)))
 
 
 def test_a_coordinator_asks_desks_like_any_other_agents_and_one_ledger_keeps_the_books() -> None:

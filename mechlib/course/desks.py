@@ -20,7 +20,7 @@ from mechlib.attacks.replay import Recorded
 from mechlib.course.trained import statement
 from mechlib.course.worlds import Case
 
-__all__ = ["Desk", "desks", "hear"]
+__all__ = ["Desk", "desks", "hear", "hear_trained"]
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,18 @@ class Desk(Agent):
 
     async def ask(self, client: anthropic.AsyncAnthropic, prompt: str, sample: int = 0) -> anthropic.types.Message:
         """Ask the model; with an adapter, return the message in which the trained model states its confidence."""
-        reads = f"{self.document}\nQuestion: {prompt}"
-        message = await super().ask(client, reads, sample)
-        if not self.adapter:
-            return message
-        model = f"{self.model}+{self.adapter}"
-        text = "".join(block.text for block in message.content if block.type == "text")
-        return await send(self.statements or client, statement(self, model, reads, text))
+        message = await super().ask(client, self.reads(prompt), sample)
+        return await self.state(self.statements or client, prompt, message, self.adapter) if self.adapter else message
+
+    async def state(
+        self, client: anthropic.AsyncAnthropic, prompt: str, message: anthropic.types.Message, adapter: str
+    ) -> anthropic.types.Message:
+        """Return the message in which a trained model states how sure it is of what the desk answered."""
+        return await send(client, statement(self, f"{self.model}+{adapter}", self.reads(prompt), _text(message)))
+
+    def reads(self, prompt: str) -> str:
+        """Return the document with the question under it."""
+        return f"{self.document}\nQuestion: {prompt}"
 
 
 def desks(
@@ -74,15 +79,41 @@ async def hear(
     Recorded
         Stated confidence (NaN: silence, or a reply that cannot be read), right or wrong, and tokens, each (cases, n).
     """
-    said, right, tokens = np.zeros((3, len(cases), len(agents)))
+    heard = np.zeros((3, len(cases), len(agents)))
     for row, case in enumerate(cases):
         for column, desk in enumerate(desks(case, agents, adapter, statements)):
+            heard[:, row, column] = _marked(case, await desk.ask(client, case.task.prompt))
+    return Recorded(*heard)
+
+
+async def hear_trained(
+    cases: Sequence[Case], agents: Sequence[Agent], client: anthropic.AsyncAnthropic, adapters: Sequence[str],
+    statements: anthropic.AsyncAnthropic,
+) -> dict[str, Recorded]:
+    """Ask every desk of every case once, let each adapter state the confidence, and find out who was right.
+
+    Returns
+    -------
+    dict
+        For each adapter what `hear` returns.
+    """
+    heard = {adapter: np.zeros((3, len(cases), len(agents))) for adapter in adapters}
+    for row, case in enumerate(cases):
+        for column, desk in enumerate(desks(case, agents)):
             message = await desk.ask(client, case.task.prompt)
-            reply = parse_answer("".join(block.text for block in message.content if block.type == "text"))
-            answered = reply.status == "answered"
-            said[row, column] = reply.confidence if answered else math.nan
-            right[row, column] = answered and case.task.correct(reply.answer)
-            used = message.usage
-            read = used.input_tokens + (used.cache_read_input_tokens or 0)
-            tokens[row, column] = read + used.output_tokens
-    return Recorded(said, right, tokens)
+            for adapter, tables in heard.items():
+                stated = await desk.state(statements, case.task.prompt, message, adapter)
+                tables[:, row, column] = _marked(case, stated)
+    return {adapter: Recorded(*tables) for adapter, tables in heard.items()}
+
+
+def _marked(case: Case, message: anthropic.types.Message) -> tuple[float, float, float]:
+    """Return the confidence that a message states (NaN: none), whether it is right, and its tokens."""
+    reply, used = parse_answer(_text(message)), message.usage
+    answered = reply.status == "answered"
+    tokens = used.input_tokens + (used.cache_read_input_tokens or 0) + used.output_tokens
+    return reply.confidence if answered else math.nan, float(answered and case.task.correct(reply.answer)), tokens
+
+
+def _text(message: anthropic.types.Message) -> str:
+    return "".join(block.text for block in message.content if block.type == "text")
