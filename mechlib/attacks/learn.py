@@ -183,8 +183,8 @@ class _Alike:
             would = [self.plays.shares(agent, types, profile) for agent in self.agents]
             self.player.update(np.concatenate(would), at=self.at)
         else:
-            earned, _ = self.plays.earned(types, profile)
-            self.player.update(self.told, self.plays.scaled(earned[self.agents].ravel()), at=self.at)
+            earned, _ = self.plays.earned(self.agents, types, profile)
+            self.player.update(self.told, self.plays.scaled(earned.ravel()), at=self.at)
 
 
 class _Lived:
@@ -206,13 +206,13 @@ class _Lived:
         some = max(_BATCH // lives, 1)
         for first in range(0, len(drawn), some):
             types, profile = (table[first : first + some].reshape(-1, table.shape[2]) for table in (drawn, profiles))
-            earned, paid = self.plays.earned(types, profile)
+            earned, paid = self.plays.earned(self.learning, types, profile)
             self.revenue[window] += paid.reshape(-1, lives).sum(axis=0)
-            for i in self.learning:
+            for mine, i in zip(earned, self.learning, strict=True):
                 above = self.values[i][profile[:, i]] - self.values[i][types[:, i]]
                 self.path[window, :, i] += above.reshape(-1, lives).sum(axis=0)
                 if late:
-                    gained = earned[i] - self.plays.honestly(i, types, profile)
+                    gained = mine - self.plays.honestly(i, types, profile)
                     self.gain[:, i] += gained.reshape(-1, lives).sum(axis=0)
 
 
@@ -253,22 +253,22 @@ class _Plays:
             columns.append((same if same.ndim == 2 else same.all(axis=2)).argmax(axis=1))
         return np.stack(columns, axis=1)
 
-    def earned(self, types: Ints, profile: Ints) -> tuple[Floats, Floats]:
-        """Return what each agent earns (n, batch), and what the designer collects (batch,)."""
+    def earned(self, agents: Sequence[int], types: Ints, profile: Ints) -> tuple[Floats, Floats]:
+        """Return what some agents earn (agents, batch), and what the designer collects (batch,)."""
         if not self.kept:
             played = self._play(profile)
-            own = [played.own(i, self.setting.grids[i][types[:, i]]) for i in range(self.n)]
+            own = [played.own(i, self.setting.grids[i][types[:, i]]) for i in agents]
             return np.array(own), self._collected(played)
         code, *beside = (profile @ self.places).T
         self._fill(code)
-        own = [self.worth[i][beside[i], types[:, i], profile[:, i]] for i in range(self.n)]
+        own = [self.worth[i][beside[i], types[:, i], profile[:, i]] for i in agents]
         return np.array(own), self.paid[code]
 
     def honestly(self, agent: int, types: Ints, profile: Ints) -> Floats:
         """Return what one agent would have earned by the truth (batch,); the others' reports are as they were."""
         honest = profile.copy()
         honest[:, agent] = types[:, agent]
-        return np.asarray(self.earned(types, honest)[0][agent])
+        return np.asarray(self.earned([agent], types, honest)[0][0])
 
     def scaled(self, payoffs: Floats) -> Floats:
         """Return payoffs as shares of the range."""
@@ -303,7 +303,7 @@ class _Plays:
         """Find the lowest payoff of random plays, and how far the highest is above it."""
         types, found = self.draw(rng, _TRIED)
         told = np.stack([rng.integers(size, size=_TRIED) for size in self.sizes], axis=1)
-        earned, _ = self.earned(types, np.concatenate([told, found], axis=1))
+        earned, _ = self.earned(range(self.n), types, np.concatenate([told, found], axis=1))
         if not np.isfinite(earned).all():
             raise ValueError("some reports earn an infinite amount, from which nobody can learn: bound the rule, or "
                              "keep its reports off the ends")
