@@ -133,9 +133,11 @@ def learn(
         if turn == 0:
             drawn, turned_out = (table.reshape(every, lives, n) for table in plays.draw(rng, every * lives))
             profiles = np.concatenate([drawn, turned_out], axis=2)  # the truth has the number of the type
+            for group in groups:
+                group.find(drawn)
         types, profile = drawn[turn], profiles[turn]
         for group in groups:
-            profile[:, group.agents] = group.choose(rng, types)
+            profile[:, group.agents] = group.choose(rng, turn)
         for group in groups:
             if late:
                 group.count()
@@ -167,9 +169,13 @@ class _Alike:
             rate = Hedge.best_rate(reports, max(rounds // types, 1))
             self.player = Hedge(reports, rate, (self.first.size * types,))
 
-    def choose(self, rng: np.random.Generator, types: Ints) -> Ints:
-        """Draw what these agents report, (lives, agents), by their types."""
-        self.at = (self.first + types[:, self.agents].T).ravel()
+    def find(self, drawn: Ints) -> None:
+        """Find the replicas that will play in each of the coming rounds, by the types drawn, (rounds, lives, n)."""
+        self.rows = (self.first + drawn[:, :, self.agents].swapaxes(1, 2)).reshape(len(drawn), -1)
+
+    def choose(self, rng: np.random.Generator, turn: int) -> Ints:
+        """Draw what these agents report in one of these rounds, (lives, agents)."""
+        self.at = self.rows[turn]
         self.told = self.player.choose(rng, at=self.at)
         return self.told.reshape(self.first.shape).T
 
