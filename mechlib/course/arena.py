@@ -11,6 +11,7 @@ say something else than they believe are the liars, one or two; `gain` says what
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -73,25 +74,29 @@ def gain(rule: Rule, beliefs: ArrayLike, reports: ArrayLike, prize: ArrayLike = 
         raise ValueError(f"beliefs and reports have shapes {belief.shape} and {said.shape}: give chances in [0, 1] for "
                          f"{AGENTS} agents, (..., {AGENTS}) both")
     flat, told = belief.reshape(-1, AGENTS), said.reshape(-1, AGENTS)
-    worth = np.broadcast_to(prize, said.shape[:-1]).reshape(-1, 1)
-    play = _lifted(rule)
-    more = _expected(play, flat, told, worth) - _expected(play, flat, flat, worth)
-    return np.asarray((more * (flat != told)).sum(axis=1).reshape(said.shape[:-1]))
+    pay, passed_on = (part.reshape(said.shape[:-1]) for part in _gained(rule, flat, told))
+    return np.asarray(pay + np.broadcast_to(prize, pay.shape) * passed_on)
 
 
-def _lifted(rule: Rule) -> Lifted:
+def _gained(rule: Rule, beliefs: Floats, reports: Floats) -> tuple[Floats, Floats]:
+    """Return what those who lie expect to gain by it, in all: in pay, and in times passed on, both (batch,)."""
     some = np.random.default_rng(0).random((6, AGENTS))
-    return lift(rule, some, (some > 0.5).astype(float))
+    play = lift(rule, some, (some > 0.5).astype(float))
+    lie, truth = _expected(play, beliefs, reports), _expected(play, beliefs, beliefs)
+    pay, passed_on = (((said - true) * (beliefs != reports)).sum(axis=1) for said, true in zip(lie, truth, strict=True))
+    return pay, passed_on
 
 
-def _expected(play: Lifted, beliefs: Floats, reports: Floats, prize: Floats) -> Floats:
-    """Return what each agent expects, (batch, 5), pay and prize, over all that may be found."""
-    total = np.zeros(reports.shape)
-    for pattern in itertools.product((0.0, 1.0), repeat=AGENTS):
-        odds = np.where(np.array(pattern) > 0, beliefs, 1 - beliefs).prod(axis=1, keepdims=True)
-        award: Award = play(reports, np.broadcast_to(pattern, reports.shape))
-        total += odds * (np.asarray(award.rewards) + prize * np.asarray(award.allocation))
-    return total
+def _expected(play: Lifted, beliefs: Floats, reports: Floats) -> tuple[Floats, Floats]:
+    """Return each agent's expected pay, and how often it is passed on, both (batch, 5), over all that may be found."""
+    pay, passed_on = np.zeros((2, *reports.shape))
+    chance = np.stack([1 - beliefs.T, beliefs.T], axis=1)  # of each agent to be wrong, and to be right
+    for pattern in itertools.product((0, 1), repeat=AGENTS):
+        odds = math.prod(chance[k, hit] for k, hit in enumerate(pattern))[:, None]
+        award: Award = play(reports, np.broadcast_to(np.array(pattern, float), reports.shape))
+        pay += odds * np.asarray(award.rewards)
+        passed_on += odds * np.asarray(award.allocation)
+    return pay, passed_on
 
 
 def alone(rng: np.random.Generator, tries: int) -> tuple[Floats, Floats]:
@@ -218,9 +223,10 @@ def board(
         belief, said = alone(rng, 5000)
         unsure = SLOT * rng.uniform(0.8, 1.2, len(belief))
         far = (np.abs(said - belief) >= FAR).any(axis=1)
+        pay, passed_on = _gained(rule, belief, said)
         worst = {
-            "one liar gains": gain(rule, belief, said).max(),
-            "a big lie gains, slot unsure": gain(rule, belief[far], said[far], unsure[far]).max(),
+            "one liar gains": (pay + SLOT * passed_on).max(),
+            "a big lie gains, slot unsure": (pay + unsure * passed_on)[far].max(),
             "two liars gain": gain(rule, *in_pairs(rng, 5000)).max(),
         }
         for attacker, attack in (attacks or {}).items():

@@ -35,6 +35,8 @@ def _reports(confidence: ArrayLike, accuracy: ArrayLike) -> tuple[Floats, Floats
             raise ValueError(f"confidence and accuracy have shapes {c.shape} and {a.shape}; give one of each an "
                              "agent") from None
     spoke = ~np.isnan(c)
+    if spoke.all() and not np.isnan(a).any():
+        return c, a, spoke
     return np.where(spoke, c, 0.0), unit("accuracy", np.where(spoke, a, 0.0)), spoke
 
 
