@@ -27,11 +27,24 @@ async function runAll(context, { name, explorer, exercise }) {
   course.recordings = page.requests.map((r) => /recording-(\w+)\.pack/.exec(r.url())?.[1]).filter(Boolean).sort();
   course.pythons = page.requests.filter((r) => r.url().endsWith("pyodide.asm.wasm")).length;
   const result = { name, seconds, course, cells, asked: await asked, requests: page.requests.length, bytes: await bytesOf(page) };
+  result.diagrams = await diagrams(page);
   if (explorer) result.explorer = await moveExplorer(page, explorer).catch((error) => ({ error: String(error) }));
   if (exercise) result.tries = await attempt(page, exercise).catch((error) => [String(error)]);
   if (shots) await page.screenshot({ path: `${shots}/live-${name}.png` });
   await page.close();
   return { ...result, problems: page.problems };
+}
+
+/** Scroll to each cell with a diagram, and return how many are drawn. */
+async function diagrams(page) {
+  const cells = await page.evaluate(() => window.jupyterapp.shell.currentWidget.content.widgets
+    .flatMap(({ model }, i) => (model.sharedModel.source.includes("```mermaid") ? [i] : [])));
+  for (const cell of cells) {
+    await page.evaluate((i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, "start"), cell);
+    const drawn = page.locator(".jp-MarkdownCell").locator(".jp-RenderedMermaid").locator("img, svg").first();
+    if (!(await drawn.waitFor({ timeout: 20000 }).then(() => true, () => false))) return cells.indexOf(cell);
+  }
+  return cells.length;
 }
 
 /** Scroll to the explorer's cell, move its first slider with the keyboard, and return the drawing before and after. */

@@ -154,6 +154,9 @@ class TestLivePage:
     def test_starts_python_once(self, lived: Any, name: str) -> None:
         assert lived[name]["course"]["pythons"] == 1, "the kernel did not take the Python that had begun"
 
+    def test_draws_its_diagrams(self, lived: Any, committed: Any, name: str) -> None:
+        assert lived[name]["diagrams"] == sum("```mermaid" in source(cell) for cell in committed[name])
+
     def test_its_explorer_moves(self, lived: Any, name: str) -> None:
         if not lived[name].get("explorer"):
             pytest.skip("this chapter has no explorer of this kind")
