@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int = 400, lives: int = 50) -> float:
+def drifting(
+    rng: np.random.Generator, discounts: Sequence[float], every: int, rounds: int = 400, lives: int = 50
+) -> NDArray[np.float64]:
     """Return how often the work is right where two agents swap their skill now and then and a reputation decides.
 
     One agent is right nine times in ten and the other six; they swap with probability 1/`every` a round. Both answer
@@ -16,32 +20,41 @@ def drifting(rng: np.random.Generator, discount: float, every: int, rounds: int 
     Parameters
     ----------
     rng : numpy.random.Generator
-    discount : float
-        In (0, 1], where 1 is the plain mean, which never forgets.
+    discounts : sequence of float
+        Each in (0, 1], where 1 is the plain mean, which never forgets. All of them watch the same agents, so what one
+        is worth beside another is a paired difference.
     every : int
         The mean number of rounds between swaps.
     rounds, lives : int
         So many rounds, in so many independent copies side by side.
+
+    Returns
+    -------
+    array (discounts,)
+        The share of right answers.
 
     Raises
     ------
     ValueError
         If the first round's weight vanishes by the last: ``discount**rounds`` must be at least 1e-300.
     """
-    if not 0 < discount <= 1 or discount**rounds < 1e-300:
-        raise ValueError(f"discount is {discount}: take one up to 1 with discount**rounds at least 1e-300, or fewer "
-                         f"rounds than {rounds}")
+    for discount in discounts:
+        if not 0 < discount <= 1 or discount**rounds < 1e-300:
+            raise ValueError(f"discounts holds {discount}: take some up to 1 with discount**rounds at least 1e-300, or "
+                             f"fewer rounds than {rounds}")
     drawn = 100 * rng.random((rounds, lives))  # one draw does for three: its two digits and the rest are independent
     digits = drawn.astype(np.uint8)
     good, bad = digits < 90, digits % 10 < 6
     swapped = np.logical_xor.accumulate(drawn - digits < 1 / every)
     ahead = good.view(np.int8) - bad.view(np.int8)  # of the good agent, which is the first until they swap
     better = np.where(swapped, -ahead, ahead)  # of the first agent over the second
-    # both are graded in every round, so sums rank as means do; counted in units that shrink by the discount each
-    # round, what was once added to a sum stays what it is
-    lead = np.zeros((rounds, lives))
-    lead[1:] = np.cumsum(better[:-1] / discount ** np.arange(rounds - 1.0)[:, None], axis=0)
-    return np.count_nonzero(np.where((lead >= 0) != swapped, good, bad)) / lead.size
+    right, lead = [], np.zeros((rounds, lives))
+    for discount in discounts:
+        # both are graded in every round, so sums rank as means do; counted in units that shrink by the discount each
+        # round, what was once added to a sum stays what it is
+        np.cumsum(better[:-1] / discount ** np.arange(rounds - 1.0)[:, None], axis=0, out=lead[1:])
+        right.append(np.count_nonzero(np.where((lead >= 0) != swapped, good, bad)))
+    return np.array(right) / lead.size
 
 
 def noticed(
