@@ -30,6 +30,7 @@ def test_the_median_is_the_lower_one_and_weights_are_as_many_copies(n):
         copies = np.sort(np.repeat(reports, weights))
         assert weighted_median(reports, weights) == copies[(len(copies) - 1) // 2]
         assert weighted_median(reports) == np.sort(reports)[(n - 1) // 2]
+        assert weighted_median(reports - 3, weights) == copies[(len(copies) - 1) // 2] - 3
     batch = rng.random((4, 3, n))
     assert weighted_median(batch).tolist() == [[weighted_median(row) for row in rows] for rows in batch]
 
