@@ -137,10 +137,11 @@ def _sold(bids: ArrayLike, units: int, reserve: float) -> tuple[Floats, Floats, 
     array = checked("bids", bids)
     floor = real("reserve", reserve, "[0, inf)")
     if units == 1:
-        best = np.arange(array.shape[-1]) == array.argmax(-1)[..., None]  # which gives a tie to the lowest index
+        won = np.zeros_like(array)
+        np.put_along_axis(won, array.argmax(-1)[..., None], 1.0, axis=-1)  # a tie goes to the lowest index
     else:
-        best = _highest(array, min(units, array.shape[-1]))
-    return array, (best & (array >= floor)).astype(float), floor
+        won = _highest(array, min(units, array.shape[-1])).astype(float)
+    return array, won * (array >= floor), floor
 
 
 def _highest(bids: Floats, units: int) -> Bools:
