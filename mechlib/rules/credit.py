@@ -156,10 +156,12 @@ def shapley_sampled(v: Game, n: int, permutations: int, rng: np.random.Generator
     """
     n, rng = counted("n", n, 1, 10_000), generator("rng", rng)
     counted("permutations", permutations, 2, 10**8)  # a standard error needs two
-    if not callable(v) and np.ndim(v) > 1:
-        raise ValueError(f"v has shape {np.shape(v)}; orders are drawn for one game at a time, a table (2**{n},)")
-    if not callable(v) and not (np.abs(_table(v, n)) <= LARGEST).all():  # also where no order that is drawn leads
-        raise ValueError("v is not finite for some coalition; give every coalition a finite value")
+    if not callable(v):
+        v = _table(v, n)
+        if v.ndim > 1:
+            raise ValueError(f"v has shape {v.shape}; orders are drawn for one game at a time, a table (2**{n},)")
+        if not (np.abs(v) <= LARGEST).all():  # also where no order that is drawn leads
+            raise ValueError("v is not finite for some coalition; give every coalition a finite value")
     marginals, chunk = np.empty((permutations, n)), max(1, (1 << 20) // ((n + 1) * n))
     for done in range(0, permutations, chunk):
         order = rng.permuted(np.tile(np.arange(n), (min(chunk, permutations - done), 1)), axis=1)
