@@ -4,7 +4,9 @@ A test marked `no_cover` runs many times what other tests run once: it does so w
 """
 
 import os
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Generator
 
 import matplotlib
 import pytest
@@ -27,6 +29,21 @@ def times(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """How often an attack is tried: a sample of times, or with `--full` that many."""
     full = request.config.getoption("--full")
     return lambda sample, whole: whole if full else sample
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Take the tracer off a test marked `no_cover`: in a worker pytest-cov has two, and takes off one."""
+    if not item.get_closest_marker("no_cover"):
+        return (yield)
+    tracer, of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
+        threading.settrace(of_threads)  # type: ignore[arg-type]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
