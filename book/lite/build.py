@@ -148,7 +148,7 @@ def recording(stem: str) -> str:
 
 
 def needs() -> dict[str, list[str]]:
-    """Return, for each notebook, what others can do without: its recordings, and scipy's 16 MB."""
+    """Return, for each notebook, what others can do without: its recordings, and scipy's 13 MB."""
     asked = {}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         scipy = ["scipy"] if needs_scipy(path, {*users_of("scipy")}, HOMES) else []

@@ -1,7 +1,7 @@
 // What the live pages have beside JupyterLite: a bar with the way back and a button that runs the chapter, links into the
 // book, the book's colours, and for each chapter its own recordings and imports, loaded while the page is drawn.
 const KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel", BOOK = "https://book.invalid/";
-// What a chapter has no use for: without it the page is ready a second earlier.
+// What a chapter has no use for: without it the page is ready earlier.
 const UNUSED = [
   ...["audio", "celltags", "console", "fileeditor", "javascript", "json", "json-lines", "logconsole", "lsp",
     "theme-dark-high-contrast", "vega5", "video"].map((name) => `@jupyterlab/${name}-extension`),

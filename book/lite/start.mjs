@@ -27,7 +27,7 @@ async function archive(name) {
   return new Uint8Array(await new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
 }
 
-/** Load Python and its packages. Those in archives are laid out here: Python takes four times as long to unpack wheels. */
+/** Load Python and its packages. Those in archives are laid out here: Python takes three times as long to unpack wheels. */
 async function whole(options) {
   const recordings = options.packages.filter((name) => name.startsWith("recording-"));
   const packages = options.packages.filter((name) => !(name in held) && !recordings.includes(name));

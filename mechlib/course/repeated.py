@@ -55,7 +55,7 @@ def match(
     ValueError
         If a strategy is not five chances, the payoffs are not 2 by 2, or a number is out of range.
     """
-    plans, table = _plans([first, second]), _table(payoffs)
+    plans, table = _plans({"first": first, "second": second}), _table(payoffs)
     return np.asarray(_play(plans[None], table, rng, noise, rounds, matches)[0])
 
 
@@ -67,7 +67,8 @@ def tournament(
 
     Parameters and errors are those of `match`; every pair meets `matches` times.
     """
-    plans, table = _plans(list(strategies.values())), _table(payoffs)
+    plans = _plans({f"strategies[{name!r}]": plan for name, plan in strategies.items()})
+    table = _table(payoffs)
     earned = np.zeros((len(plans), len(plans), counted("matches", matches)))
     pairs = list(itertools.combinations_with_replacement(range(len(plans)), 2))
     together = max(_DRAWS // (4 * counted("rounds", rounds) * matches), 1)
@@ -77,11 +78,13 @@ def tournament(
     return earned
 
 
-def _plans(strategies: Sequence[Sequence[float]]) -> Floats:
-    parts = [checked("a strategy", plan) for plan in strategies]
-    if any(part.shape != (5,) or (part > 1).any() for part in parts):
-        raise ValueError(f"a strategy is five chances of working; given were {[list(plan) for plan in strategies]}")
-    return np.stack(parts)
+def _plans(strategies: Mapping[str, Sequence[float]]) -> Floats:
+    """Return strategies by their names in an error as a table, (strategies, 5)."""
+    parts = [checked(name, plan) for name, plan in strategies.items()]
+    for name, part in zip(strategies, parts, strict=True):
+        if part.shape != (5,) or (part > 1).any():
+            raise ValueError(f"{name} is {part.tolist()}: a strategy is five chances of working")
+    return np.array(parts).reshape(-1, 5)
 
 
 def _table(payoffs: ArrayLike) -> Floats:

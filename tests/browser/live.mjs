@@ -41,8 +41,8 @@ async function diagrams(page) {
     .flatMap(({ model }, i) => (model.sharedModel.source.includes("```mermaid") ? [i] : [])));
   for (const cell of cells) {
     await page.evaluate((i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, "start"), cell);
-    const drawn = page.locator(".jp-MarkdownCell").locator(".jp-RenderedMermaid").locator("img, svg").first();
-    if (!(await drawn.waitFor({ timeout: 20000 }).then(() => true, () => false))) return cells.indexOf(cell);
+    const drawn = (i) => window.jupyterapp.shell.currentWidget.content.widgets[i].node.querySelector(".jp-RenderedMermaid :is(img, svg)");
+    if (!(await page.waitForFunction(drawn, cell, { timeout: 20000 }).then(() => true, () => false))) return cells.indexOf(cell);
   }
   return cells.length;
 }

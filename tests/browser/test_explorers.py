@@ -17,6 +17,7 @@ PAGES = [
 def test_every_explorer_answers_to_keys_slider_and_drag_without_a_kernel(drive: Callable[..., Any], width: int) -> None:
     assert PAGES, "no page of the book has an explorer"
     moved = drive("explorers.mjs", pages=PAGES, width=width)
+    assert sum("visit" in explorer for explorer in moved) == len(PAGES), "one explorer a page comes and goes"
     for explorer in moved:
         where = (explorer["path"], explorer["title"], width)
         assert explorer["keyed"] and explorer["slid"], where
