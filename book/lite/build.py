@@ -43,6 +43,19 @@ FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
 COMPILER = ["compile.mjs", "compile.py", "lazy.py"]
 STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
+# What is added to Pyodide's loader of libraries, so that one can be loaded where it was before (see frozen.mjs): text of
+# Pyodide's, and what stands here in its place.
+PLACED = {
+    "function loadModule(){": "function loadModule(){var placed=Module.placed?.(libName);",
+    "var memoryBase=": "var memoryBase=placed?placed.data:",
+    "var tableBase=": "var tableBase=placed?placed.table:",
+    "if(metadata.tableSize){wasmTable.grow(metadata.tableSize)}": "if(metadata.tableSize&&!placed){"
+    "wasmTable.grow(metadata.tableSize)}Module.loaded?.({name:libName,data:memoryBase,table:tableBase,size:metadata.tableSize});",
+    "moduleExports=relocateExports(instance.exports,memoryBase);": "moduleExports=relocateExports(instance.exports,memoryBase);"
+    "placed?.put(moduleExports);",
+    "if(applyRelocs){": "if(applyRelocs&&!placed){",
+    "if(init){": "if(init&&!placed){",
+}
 UNUSED_THERE = {"colorama", "exceptiongroup", "httpcore2", "pexpect", "psutil", "pytz", "truststore"}
 
 
@@ -197,7 +210,9 @@ def lay_python(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name in CORE:
         shutil.copyfile(PYODIDE / name, folder / name)
-    shutil.copyfile(HERE / "start.mjs", folder / "start.mjs")
+    for name in ("start.mjs", "frozen.mjs"):
+        shutil.copyfile(HERE / name, folder / name)
+    place_libraries(folder / "pyodide.asm.mjs")
     lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
     wheels = downloaded()
     packages = {name: lock["packages"][name] for name in FROM_PYODIDE}
@@ -227,6 +242,7 @@ def lay_python(folder: Path) -> None:
     lock["packages"] = {"scipy": scipy}
     bundle(folder, [packages[name] for name in sorted(packages)])
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1))
+    freeze(folder)
 
 
 def bundle(folder: Path, packages: list[dict[str, Any]]) -> None:
@@ -240,6 +256,29 @@ def bundle(folder: Path, packages: list[dict[str, Any]]) -> None:
     pack(folder / "packages.pack", files)
     held = {package["name"]: package["version"] for package in packages}
     (folder / "held.mjs").write_text(f"export default {json.dumps(held)};\n")
+
+
+def place_libraries(loader: Path) -> None:
+    """Let Pyodide's loader put a library where it was before."""
+    text = loader.read_text(encoding="utf-8")
+    for old, new in PLACED.items():
+        if text.count(old) != 1:
+            raise ValueError(f"{loader.name} has another form: {old!r} is not there once")
+        text = text.replace(old, new)
+    loader.write_text(text, encoding="utf-8")
+
+
+def freeze(folder: Path) -> None:
+    """Keep Python as it is once all is imported that the chapters import; scipy, which few need, is left out."""
+    lines = dict.fromkeys(line for code in started().values() for line in code.split("\n") if "scipy" not in line)
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(f"exec({chr(10).join(lines)!r}, {{'__name__': 'frozen'}})")
+        script.flush()
+        subprocess.run(["node", str(HERE / "freeze.mjs"), str(folder), script.name], check=True)
+    made = {name: folder / name for name in ("places", "memory")}
+    pack(folder / "frozen.pack", {name: path.read_bytes() for name, path in made.items()})
+    for path in made.values():
+        path.unlink()
 
 
 def lay_notebooks(folder: Path) -> None:

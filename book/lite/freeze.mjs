@@ -1,0 +1,16 @@
+// Freeze Python with its packages imported (see frozen.mjs): node freeze.mjs FOLDER SCRIPT, where FOLDER holds what a page loads.
+import { readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { gunzipSync } from "node:zlib";
+
+const [folder, script] = process.argv.slice(2), at = (name) => new URL(name, pathToFileURL(`${folder}/`));
+const { loadPyodide } = await import(at("pyodide.mjs")), { default: create } = await import(at("pyodide.asm.mjs"));
+const { named, places, unpack, watched } = await import(at("frozen.mjs"));
+
+const { libraries, create: createPyodideModule } = watched(create);
+const env = { PYTHONHASHSEED: "0" }; // the same memory in every build
+const python = await loadPyodide({ indexURL: folder, _makeSnapshot: true, env, createPyodideModule });
+unpack(gunzipSync(readFileSync(at("packages.pack"))), python.FS);
+await python.runPythonAsync(readFileSync(script, "utf8"));
+writeFileSync(at("memory"), python.makeMemorySnapshot({ serializer: (value) => named(value, python._api) }));
+writeFileSync(at("places"), JSON.stringify(places(python._module, libraries)));

@@ -1,0 +1,124 @@
+// Python as it is once its packages are imported, in a file: its memory, and what belongs where. freeze.mjs makes it when the
+// book is built; a page lays it back, which takes a tenth of the time that the imports take.
+//
+// Memory holds addresses: of the data of each compiled library, and of functions, by their place in one table. So a library
+// comes back to where it was, and a function to its old place. Pyodide's loader asks for that: see PLACED in build.py.
+
+export const SITE = "/lib/python3.14/site-packages/";
+
+/** Go through the files of a tar archive; no name is longer than the header's two fields. */
+export function* files(archive) {
+  const decoder = new TextDecoder();
+  const field = (at, length) => decoder.decode(archive.subarray(at, at + length)).split("\0", 1)[0];
+  for (let at = 0; archive[at]; ) {
+    const path = [field(at + 345, 155), field(at, 100)].filter(Boolean).join("/"), size = parseInt(field(at + 124, 12), 8);
+    yield [path, archive.subarray(at + 512, at + 512 + size)];
+    at += 512 * (1 + Math.ceil(size / 512));
+  }
+}
+
+/** Lay the files of an archive into Python's file system. */
+export function unpack(archive, FS, root = SITE) {
+  const folders = new Set();
+  for (const [path, data] of files(archive)) {
+    const cut = path.lastIndexOf("/"), folder = root + path.slice(0, cut + 1);
+    if (!folders.has(folder)) FS.mkdirTree(folder);
+    folders.add(folder);
+    FS.createDataFile(folder, path.slice(cut + 1), data, true, true, true);
+  }
+}
+
+/** Where Python keeps the slot of a function that only some browsers can make: null stands for it in the table of the others. */
+function trampoline(module) {
+  const at = (module.__PyRuntime + module.HEAP32[module.__PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET >> 2]) >> 2;
+  if (!module.HEAP32[at]) module.wasmTable.grow(1);
+  return { at, slot: module.HEAP32[at] };
+}
+
+/** Return the function that makes Pyodide's module, and a list that each library joins as it is loaded, with its places. */
+export function watched(create) {
+  const libraries = [];
+  const watching = (module) => {
+    module.onRuntimeInitialized = () => {
+      trampoline(module);
+      libraries.push({ name: "__main__", table: 0, size: module.wasmTable.length });
+      module.loaded = (library) => libraries.push(library);
+    };
+    return create(module);
+  };
+  return { libraries, create: watching };
+}
+
+/** Say what belongs where: for each library its data, its functions, and the handles by which Python knows it. */
+export function places(module, libraries) {
+  const { loadedLibsByName, loadedLibsByHandle } = module.LDSO, known = new Set();
+  const within = (slot) => libraries.some(({ table, size }) => slot >= table && slot < table + size);
+  const slots = new Map();
+  for (let slot = 0; slot < module.wasmTable.length; slot++) {
+    const f = module.wasmTable.get(slot);
+    if (f && !within(slot)) slots.set(f, slot);
+  }
+  for (const library of libraries) {
+    const exported = Object.entries(loadedLibsByName[library.name].exports).filter(([, f]) => slots.has(f) && !known.has(f));
+    for (const [, f] of exported) known.add(f);
+    library.functions = exported.map(([symbol, f]) => [symbol, slots.get(f)]);
+    library.handles = Object.keys(loadedLibsByHandle).map(Number).filter((h) => h && loadedLibsByHandle[h].name === library.name);
+  }
+  if (known.size < slots.size) throw new Error(`${slots.size - known.size} functions in the table belong to no library`);
+  const open = module.FS.streams.flatMap((stream, fd) => (stream && fd > 2 ? [{ fd, path: stream.path, position: stream.position }] : []));
+  return { memory: module.HEAP8.length, table: module.wasmTable.length, libraries, open };
+}
+
+/** What Python's memory knows of JavaScript beyond the globals, by name. */
+export function named(value, API) {
+  const name = Object.getOwnPropertyNames(API.public_api).find((each) => API.public_api[each] === value);
+  if (!name && value !== API.public_api) throw new Error(`JavaScript's ${value} cannot be kept: freeze Python before it has it`);
+  return { name: name ?? null };
+}
+
+/** Load Python from its frozen state, with the files that it read. */
+export async function thaw(load, create, options, frozen, packages) {
+  let API;
+  const making = async (module) => {
+    await create(module);
+    const [[, told], [, memory]] = files(await frozen), was = JSON.parse(new TextDecoder().decode(told));
+    API = module.API;
+    const { at, slot } = trampoline(module), restore = API.restoreSnapshot;
+    API.restoreSnapshot = () => {
+      const told = restore(memory);
+      module.HEAP32[at] = slot;
+      return told;
+    };
+    unpack(await packages, module.FS);
+    settle(module, was);
+    return module;
+  };
+  const _snapshotDeserializer = ({ name }) => (name ? API.public_api[name] : API.public_api);
+  // the memory comes later: meanwhile WebAssembly is compiled
+  return load({ ...options, createPyodideModule: making, _loadSnapshot: new Uint8Array(0), _snapshotDeserializer });
+}
+
+/** Bring libraries, functions and open files to their places. */
+function settle(module, was) {
+  const [main, ...libraries] = was.libraries, { loadedLibsByName, loadedLibsByHandle } = module.LDSO;
+  if (module.wasmTable.length !== main.size) throw new Error("this browser has another table of functions than the frozen Python");
+  if (was.memory > module.HEAP8.length) module.growMemory(was.memory);
+  module.wasmTable.grow(was.table - main.size);
+  module.getFunctionAddress(module.wasmTable.get(1)); // which makes the list that `updateTableMap` adds to
+  const put = (functions, exported) => {
+    for (const [symbol, slot] of functions) {
+      module.setWasmTableEntry(slot, exported[symbol]);
+      module.updateTableMap(slot, 1);
+    }
+  };
+  put(main.functions, loadedLibsByName[main.name].exports);
+  const byName = new Map(libraries.map((library) => [library.name, library]));
+  module.placed = (name) => ({ ...byName.get(name), put: (exported) => put(byName.get(name).functions, exported) });
+  for (const { name, handles } of libraries) {
+    module.loadDynamicLibrary(name, { global: false, nodelete: false }, {});
+    for (const handle of handles) loadedLibsByHandle[handle] = loadedLibsByName[name];
+  }
+  delete module.placed;
+  if (module.wasmTable.length !== was.table) throw new Error("the libraries of the frozen Python have other functions here");
+  for (const { fd, path, position } of was.open) module.FS.llseek(module.FS.open(path, 0, 0), position, 0, fd);
+}
