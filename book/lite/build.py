@@ -43,16 +43,20 @@ FROM_PYODIDE += ["pyparsing", "python-dateutil", "six", "micropip"]
 KERNEL_WHEELS = ["ipykernel", "piplite", "pyodide_kernel", "widgetsnbextension-4"]
 COMPILER = ["compile.mjs", "compile.py", "lazy.py"]
 STARTED = ["ipykernel", "comm", "pyodide-kernel", "jedi", "ipython", "micropip", "piplite", "mechlib"]
-# What is added to Pyodide's loader of libraries, so that one can be loaded where it was before (see frozen.mjs): text of
-# Pyodide's, and what stands here in its place.
+SITE_PACKAGES = "/lib/python3.14/site-packages/"
+# What stands in Pyodide's loader of libraries in place of its own text, so that a library can come to where it was
+# before (see frozen.mjs).
 PLACED = {
     "function loadModule(){": "function loadModule(){var placed=Module.placed?.(libName);",
     "var memoryBase=": "var memoryBase=placed?placed.data:",
     "var tableBase=": "var tableBase=placed?placed.table:",
-    "if(metadata.tableSize){wasmTable.grow(metadata.tableSize)}": "if(metadata.tableSize&&!placed){"
-    "wasmTable.grow(metadata.tableSize)}Module.loaded?.({name:libName,data:memoryBase,table:tableBase,size:metadata.tableSize});",
-    "moduleExports=relocateExports(instance.exports,memoryBase);": "moduleExports=relocateExports(instance.exports,memoryBase);"
-    "placed?.put(moduleExports);",
+    "if(metadata.tableSize){wasmTable.grow(metadata.tableSize)}": (
+        "if(metadata.tableSize&&!placed){wasmTable.grow(metadata.tableSize)}"
+        "Module.loaded?.({name:libName,data:memoryBase,table:tableBase,size:metadata.tableSize});"
+    ),
+    "moduleExports=relocateExports(instance.exports,memoryBase);": (
+        "moduleExports=relocateExports(instance.exports,memoryBase);placed?.put(moduleExports);"
+    ),
     "if(applyRelocs){": "if(applyRelocs&&!placed){",
     "if(init){": "if(init&&!placed){",
 }
@@ -132,6 +136,12 @@ def pack(path: Path, files: dict[str, bytes]) -> None:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     path.write_bytes(gzip.compress(unpacked.getvalue(), mtime=0))
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    """Return the files of an archive that `pack` wrote."""
+    with tarfile.open(path, "r:gz") as archive:
+        return {entry.name: archive.extractfile(entry).read() for entry in archive}  # type: ignore[union-attr]
 
 
 def build_mechlib(folder: Path) -> None:
@@ -269,16 +279,23 @@ def place_libraries(loader: Path) -> None:
 
 
 def freeze(folder: Path) -> None:
-    """Keep Python as it is once all is imported that the chapters import; scipy, which few need, is left out."""
+    """Keep Python as it is once all is imported that the chapters import; scipy, which few need, is left out.
+
+    Bytecode that the frozen Python has loaded goes into an archive of its own: only who cannot thaw it needs that.
+    """
     lines = dict.fromkeys(line for code in started().values() for line in code.split("\n") if "scipy" not in line)
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
-        script.write(f"exec({chr(10).join(lines)!r}, {{'__name__': 'frozen'}})")
+        script.write("\n".join([*lines, (HERE / "warm.py").read_text(encoding="utf-8"), "await hear()"]))
         script.flush()
         subprocess.run(["node", str(HERE / "freeze.mjs"), str(folder), script.name], check=True)
-    made = {name: folder / name for name in ("places", "memory")}
-    pack(folder / "frozen.pack", {name: path.read_bytes() for name, path in made.items()})
-    for path in made.values():
-        path.unlink()
+    made = {name: (folder / name).read_bytes() for name in ("places", "memory", "loaded")}
+    loaded = {name.removeprefix(SITE_PACKAGES) for name in json.loads(made.pop("loaded")) if name.endswith(".pyc")}
+    pack(folder / "frozen.pack", made)
+    files = unpacked(folder / "packages.pack")
+    pack(folder / "packages.pack", {name: data for name, data in files.items() if name not in loaded})
+    pack(folder / "modules.pack", {name: data for name, data in files.items() if name in loaded})
+    for name in ("places", "memory", "loaded"):
+        (folder / name).unlink()
 
 
 def lay_notebooks(folder: Path) -> None:

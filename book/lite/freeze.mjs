@@ -10,7 +10,11 @@ const { named, places, unpack, watched } = await import(at("frozen.mjs"));
 const { libraries, create: createPyodideModule } = watched(create);
 const env = { PYTHONHASHSEED: "0" }; // the same memory in every build
 const python = await loadPyodide({ indexURL: folder, _makeSnapshot: true, env, createPyodideModule });
-unpack(gunzipSync(readFileSync(at("packages.pack"))), python.FS);
-await python.runPythonAsync(readFileSync(script, "utf8"));
+for (const name of ["packages", "recording-incentives"]) unpack(gunzipSync(readFileSync(at(`${name}.pack`))), python.FS);
+const apart = python.runPython("dict(__name__='frozen')"); // not in the globals of the page's Python
+await python.runPythonAsync(readFileSync(script, "utf8"), { globals: apart });
+apart.destroy();
 writeFileSync(at("memory"), python.makeMemorySnapshot({ serializer: (value) => named(value, python._api) }));
 writeFileSync(at("places"), JSON.stringify(places(python._module, libraries)));
+const loaded = "import json, sys; json.dumps([str(getattr(module, '__file__', '')) for module in sys.modules.values()])";
+writeFileSync(at("loaded"), python.runPython(loaded));

@@ -69,11 +69,14 @@ export function places(module, libraries) {
   return { memory: module.HEAP8.length, table: module.wasmTable.length, libraries, open };
 }
 
-/** What Python's memory knows of JavaScript beyond the globals, by name. */
+/** What Python's memory knows of Pyodide's JavaScript, by the way to it; globals of JavaScript Pyodide itself keeps by name. */
 export function named(value, API) {
-  const name = Object.getOwnPropertyNames(API.public_api).find((each) => API.public_api[each] === value);
-  if (!name && value !== API.public_api) throw new Error(`JavaScript's ${value} cannot be kept: freeze Python before it has it`);
-  return { name: name ?? null };
+  if (value === API.public_api) return [];
+  for (const [way, object] of [[[], API.public_api], [["_api"], API]]) {
+    const name = Object.getOwnPropertyNames(object).find((each) => object[each] === value);
+    if (name) return [...way, name];
+  }
+  throw new Error(`JavaScript's ${value} cannot be kept: freeze Python before it has it`);
 }
 
 /** Load Python from its frozen state, with the files that it read. */
@@ -93,7 +96,7 @@ export async function thaw(load, create, options, frozen, packages) {
     settle(module, was);
     return module;
   };
-  const _snapshotDeserializer = ({ name }) => (name ? API.public_api[name] : API.public_api);
+  const _snapshotDeserializer = (way) => way.reduce((object, name) => object[name], API.public_api);
   // the memory comes later: meanwhile WebAssembly is compiled
   return load({ ...options, createPyodideModule: making, _loadSnapshot: new Uint8Array(0), _snapshotDeserializer });
 }
@@ -120,5 +123,9 @@ function settle(module, was) {
   }
   delete module.placed;
   if (module.wasmTable.length !== was.table) throw new Error("the libraries of the frozen Python have other functions here");
-  for (const { fd, path, position } of was.open) module.FS.llseek(module.FS.open(path, 0, 0), position, 0, fd);
+  for (const { fd, path, position } of was.open) {
+    const stream = module.FS.open(path, 0);
+    if (stream.fd !== fd) throw new Error(`${path} is open here as another file`);
+    module.FS.llseek(stream, position, 0);
+  }
 }

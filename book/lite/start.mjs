@@ -22,7 +22,7 @@ async function whole(options) {
   const python = await thaw(load, create, rest, archive("frozen"), packages).catch(async (error) => {
     console.warn("Python starts from its packages:", error);
     const fresh = await load(rest);
-    unpack(await packages, fresh.FS);
+    for (const fetched of [packages, archive("modules")]) unpack(await fetched, fresh.FS);
     return fresh;
   });
   for (const fetched of archives) unpack(await fetched, python.FS);
