@@ -138,6 +138,18 @@ def pack(path: Path, files: dict[str, bytes]) -> None:
     path.write_bytes(gzip.compress(unpacked.getvalue(), mtime=0))
 
 
+def unzipped(wheel: Path) -> dict[str, bytes]:
+    """Return the files of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def repack(wheel: Path, path: Path) -> None:
+    """Replace a wheel by an archive, which a page unpacks faster, and which Pyodide knows as a package as well."""
+    pack(path, unzipped(wheel))
+    wheel.unlink()
+
+
 def unpacked(path: Path) -> dict[str, bytes]:
     """Return the files of an archive that `pack` wrote."""
     with tarfile.open(path, "r:gz") as archive:
@@ -247,8 +259,9 @@ def lay_python(folder: Path) -> None:
     if needed - set(packages):
         raise ValueError(f"{sorted(needed - set(packages))} must be added to wheels.lock: the packages there need them")
     scipy = packages.pop("scipy")  # 13 MB that most chapters do without
-    scipy |= {"imports": [*scipy["imports"], *users_of("scipy")], "depends": []}
-    scipy["sha256"] = sha256(folder / scipy["file_name"])
+    repack(folder / scipy["file_name"], folder / "scipy.tgz")
+    scipy |= {"imports": [*scipy["imports"], *users_of("scipy")], "depends": [], "file_name": "scipy.tgz"}
+    scipy["sha256"] = sha256(folder / "scipy.tgz")
     lock["packages"] = {"scipy": scipy}
     bundle(folder, [packages[name] for name in sorted(packages)])
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1))
@@ -260,8 +273,7 @@ def bundle(folder: Path, packages: list[dict[str, Any]]) -> None:
     files = {}
     for package in packages:
         wheel = folder / package["file_name"]
-        with zipfile.ZipFile(wheel) as archive:
-            files |= {name: archive.read(name) for name in archive.namelist()}
+        files |= unzipped(wheel)
         wheel.unlink()
     pack(folder / "packages.pack", files)
     held = {package["name"]: package["version"] for package in packages}
@@ -281,21 +293,18 @@ def place_libraries(loader: Path) -> None:
 def freeze(folder: Path) -> None:
     """Keep Python as it is once all is imported that the chapters import; scipy, which few need, is left out.
 
-    Bytecode that the frozen Python has loaded goes into an archive of its own: only who cannot thaw it needs that.
+    The archive of packages then does without the bytecode that has been loaded.
     """
     lines = dict.fromkeys(line for code in started().values() for line in code.split("\n") if "scipy" not in line)
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
-        script.write("\n".join([*lines, (HERE / "warm.py").read_text(encoding="utf-8"), "await hear()"]))
-        script.flush()
-        subprocess.run(["node", str(HERE / "freeze.mjs"), str(folder), script.name], check=True)
-    made = {name: (folder / name).read_bytes() for name in ("places", "memory", "loaded")}
-    loaded = {name.removeprefix(SITE_PACKAGES) for name in json.loads(made.pop("loaded")) if name.endswith(".pyc")}
-    pack(folder / "frozen.pack", made)
+    with tempfile.TemporaryDirectory() as scratch:
+        script = Path(scratch, "script.py")
+        script.write_text("\n".join([*lines, (HERE / "warm.py").read_text(encoding="utf-8"), "await hear()"]))
+        subprocess.run(["node", str(HERE / "freeze.mjs"), str(folder), str(script), scratch], check=True)
+        pack(folder / "frozen.pack", {name: Path(scratch, name).read_bytes() for name in ("places", "memory")})
+        names = json.loads(Path(scratch, "loaded").read_text(encoding="utf-8"))
+    loaded = {name.removeprefix(SITE_PACKAGES) for name in names if name.endswith(".pyc")}
     files = unpacked(folder / "packages.pack")
     pack(folder / "packages.pack", {name: data for name, data in files.items() if name not in loaded})
-    pack(folder / "modules.pack", {name: data for name, data in files.items() if name in loaded})
-    for name in ("places", "memory", "loaded"):
-        (folder / name).unlink()
 
 
 def lay_notebooks(folder: Path) -> None:
@@ -402,8 +411,8 @@ def main() -> None:
         result = subprocess.run([*command, *parts, *options], cwd=stage, capture_output=True, text=True)
         if result.returncode:
             raise SystemExit(f"jupyter lite build failed:\n{result.stdout}\n{result.stderr}")
-    for path in output.rglob("*.map"):
-        path.unlink()
+    for path in [*output.rglob("*.map"), *output.glob("build/*.eot"), *output.glob("build/fa-*.svg")]:
+        path.unlink()  # maps of sources, and fonts for browsers of long ago
     amend(output, without="jupyterlab-myst")
     dress(output)
     listing = output / "api" / "contents" / "all.json"

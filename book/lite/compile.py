@@ -16,8 +16,9 @@ from lazy import lazy
 
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # a hash that nobody checks
 AS_IT_IS = "anyio-"  # it parses its own source
-UNREAD = ("/tests/", "/sample_data/", "/fonts/afm/", "/include/", "jedi/third_party/django-stubs/")
-UNREAD += ("jedi/third_party/typeshed/third_party/",)
+UNREAD = ("/tests/", "/sample_data/", "/include/", "prompt_toolkit/", "wcwidth/")
+UNREAD += ("/fonts/afm/", "/fonts/pdfcorefonts/", "/fonts/ttf/STIX")
+UNREAD += ("jedi/third_party/django-stubs/", "jedi/third_party/typeshed/third_party/")
 
 # What is changed in others' sources: text of theirs that ends a line, and the lines that then follow it here.
 ADDED = {

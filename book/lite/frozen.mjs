@@ -4,7 +4,7 @@
 // Memory holds addresses: of the data of each compiled library, and of functions, by their place in one table. So a library
 // comes back to where it was, and a function to its old place. Pyodide's loader asks for that: see PLACED in build.py.
 
-export const SITE = "/lib/python3.14/site-packages/";
+const SITE = "/lib/python3.14/site-packages/";
 
 /** Go through the files of a tar archive; no name is longer than the header's two fields. */
 export function* files(archive) {
@@ -51,9 +51,8 @@ export function watched(create) {
 
 /** Say what belongs where: for each library its data, its functions, and the handles by which Python knows it. */
 export function places(module, libraries) {
-  const { loadedLibsByName, loadedLibsByHandle } = module.LDSO, known = new Set();
+  const { loadedLibsByName, loadedLibsByHandle } = module.LDSO, slots = new Map(), known = new Set();
   const within = (slot) => libraries.some(({ table, size }) => slot >= table && slot < table + size);
-  const slots = new Map();
   for (let slot = 0; slot < module.wasmTable.length; slot++) {
     const f = module.wasmTable.get(slot);
     if (f && !within(slot)) slots.set(f, slot);
@@ -66,38 +65,39 @@ export function places(module, libraries) {
   }
   if (known.size < slots.size) throw new Error(`${slots.size - known.size} functions in the table belong to no library`);
   const open = module.FS.streams.flatMap((stream, fd) => (stream && fd > 2 ? [{ fd, path: stream.path, position: stream.position }] : []));
-  return { memory: module.HEAP8.length, table: module.wasmTable.length, libraries, open };
+  const objects = module.API.serializeHiwireState((value) => way(value, module.API));
+  return { size: module.HEAPU8.length, table: module.wasmTable.length, libraries, open, objects };
 }
 
-/** What Python's memory knows of Pyodide's JavaScript, by the way to it; globals of JavaScript Pyodide itself keeps by name. */
-export function named(value, API) {
+/** The way to an object of Pyodide's JavaScript that Python knows; globals of JavaScript Pyodide itself keeps by name. */
+function way(value, API) {
   if (value === API.public_api) return [];
-  for (const [way, object] of [[[], API.public_api], [["_api"], API]]) {
+  for (const [start, object] of [[[], API.public_api], [["_api"], API]]) {
     const name = Object.getOwnPropertyNames(object).find((each) => object[each] === value);
-    if (name) return [...way, name];
+    if (name) return [...start, name];
   }
   throw new Error(`JavaScript's ${value} cannot be kept: freeze Python before it has it`);
 }
 
-/** Load Python from its frozen state, with the files that it read. */
-export async function thaw(load, create, options, frozen, packages) {
+/** Load Python as it was frozen, with the files of these archives. */
+export async function thaw(load, create, options, frozen, archives) {
   let API;
   const making = async (module) => {
     await create(module);
-    const [[, told], [, memory]] = files(await frozen), was = JSON.parse(new TextDecoder().decode(told));
     API = module.API;
-    const { at, slot } = trampoline(module), restore = API.restoreSnapshot;
-    API.restoreSnapshot = () => {
-      const told = restore(memory);
-      module.HEAP32[at] = slot;
-      return told;
-    };
-    unpack(await packages, module.FS);
+    const [[, told], [, memory]] = files(await frozen), was = JSON.parse(new TextDecoder().decode(told));
+    for (const archive of archives) unpack(await archive, module.FS);
+    const { at, slot } = trampoline(module);
     settle(module, was);
+    API.restoreSnapshot = () => {
+      module.HEAPU8.set(memory);
+      module.HEAP32[at] = slot;
+      return was.objects;
+    };
     return module;
   };
   const _snapshotDeserializer = (way) => way.reduce((object, name) => object[name], API.public_api);
-  // the memory comes later: meanwhile WebAssembly is compiled
+  // an empty snapshot: the memory is laid back above, and WebAssembly is compiled while it comes
   return load({ ...options, createPyodideModule: making, _loadSnapshot: new Uint8Array(0), _snapshotDeserializer });
 }
 
@@ -105,7 +105,7 @@ export async function thaw(load, create, options, frozen, packages) {
 function settle(module, was) {
   const [main, ...libraries] = was.libraries, { loadedLibsByName, loadedLibsByHandle } = module.LDSO;
   if (module.wasmTable.length !== main.size) throw new Error("this browser has another table of functions than the frozen Python");
-  if (was.memory > module.HEAP8.length) module.growMemory(was.memory);
+  if (was.size > module.HEAPU8.length) module.growMemory(was.size);
   module.wasmTable.grow(was.table - main.size);
   module.getFunctionAddress(module.wasmTable.get(1)); // which makes the list that `updateTableMap` adds to
   const put = (functions, exported) => {

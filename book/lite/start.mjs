@@ -2,31 +2,24 @@
 // kernel of JupyterLite, which comes to the same worker seconds later, calls `loadPyodide` and is given what has begun.
 import create from "./pyodide.asm.mjs";
 import { loadPyodide as load } from "./pyodide.mjs";
-import { thaw, unpack } from "./frozen.mjs";
+import { thaw } from "./frozen.mjs";
 import held from "./held.mjs";
 
 let begun;
 
 /** Fetch one of the archives that book/lite/build.py packs. */
 async function archive(name) {
-  const answer = await fetch(new URL(`${name}.pack`, import.meta.url));
+  const answer = await fetch(new URL(name, import.meta.url));
   if (!answer.ok) throw new Error(`${answer.url} could not be loaded: ${answer.status}`);
   return new Uint8Array(await new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
 }
 
-/** Load Python and its packages, as they were frozen, or, where that cannot be, one by one. */
+/** Load Python as it was frozen, with a chapter's recordings and, if it asks for that, scipy. */
 async function whole(options) {
-  const recordings = options.packages.filter((name) => name.startsWith("recording-"));
-  const rest = { ...options, packages: options.packages.filter((name) => !(name in held) && !recordings.includes(name)) };
-  const packages = archive("packages"), archives = recordings.map(archive);
-  const python = await thaw(load, create, rest, archive("frozen"), packages).catch(async (error) => {
-    console.warn("Python starts from its packages:", error);
-    const fresh = await load(rest);
-    for (const fetched of [packages, archive("modules")]) unpack(await fetched, fresh.FS);
-    return fresh;
-  });
-  for (const fetched of archives) unpack(await fetched, python.FS);
-  Object.assign(python.loadedPackages, held);
+  const scipy = options.packages.includes("scipy"), recordings = options.packages.filter((name) => name.startsWith("recording-"));
+  const files = ["packages.pack", ...(scipy ? ["scipy.tgz"] : []), ...recordings.map((name) => `${name}.pack`)].map(archive);
+  const python = await thaw(load, create, { ...options, packages: [] }, archive("frozen.pack"), files);
+  Object.assign(python.loadedPackages, held, scipy && { scipy: "default channel" });
   python.runPython("import importlib; importlib.invalidate_caches()");
   return python;
 }
