@@ -131,9 +131,10 @@ def test_a_row_of_runs_shows_every_run_and_their_mean_and_a_number_alone_a_diamo
     _, axes = plots.figure()
     plots.spread({"bandit": [0.2, 0.4, 0.6], "oracle": 0.9}, axes=axes, xlabel="share right")
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["bandit", "oracle"]
-    assert sorted(axes.collections[0].get_offsets()[:, 0]) == pytest.approx([0.2, 0.4, 0.6])
-    assert axes.lines[0].get_xdata() == pytest.approx([0.4, 0.4])
-    assert axes.collections[1].get_offsets().tolist() == [[0.9, 1.0]]
+    runs, mean, alone = axes.lines
+    assert sorted(runs.get_xdata()) == pytest.approx([0.2, 0.4, 0.6])
+    assert mean.get_xdata() == pytest.approx([0.4, 0.4])
+    assert alone.get_marker() == "D" and alone.get_xydata().tolist() == [[0.9, 1.0]]
     assert [text.get_text() for text in axes.texts] == ["0.40", "0.90"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is on top
 
@@ -188,6 +189,65 @@ def test_a_network_marks_the_path():
     plots.graph(edges, places, texts=["3", "2", "1", "1"], path=[2, 3], axes=axes)
     assert [line.get_color() == plots.COLOURS[1] for line in axes.lines] == [False, False, True, True, False]
     assert {text.get_text() for text in axes.texts} == {"3", "2", "1", *places}
+
+
+def panels():
+    drawn, (upper, lower) = plots.figure(columns=2, rows=2)
+    plots.lines([0, 1], {"a": [0, 12000], "b": [1, 2]}, axes=upper[0], title="above", ylabel="thousands")
+    plots.bars({"a": [0.1, 0.25], "b": [0.3, 1]}, ["x\nof two lines", "y"], axes=upper[1], ylim=(0, 0.9))
+    plots.heat([[1, 2]], ["a long row"], ["x", "y"], axes=lower[0], xlabel="columns")
+    plots.spread({"many": [0.1, 0.2], "one": 1}, axes=lower[1], title="below", xlim=(0, 1))
+    return drawn
+
+
+def alone(draw, *what, **how):
+    drawn, axes = plots.figure(height=3)
+    draw(*what, axes=axes, **how)
+    return drawn
+
+
+FIGURES = {
+    "panels": panels,
+    "lines": lambda: alone(plots.lines, [0, 1], {"a": [0, 1]}, xlabel="x", ylabel="y", title="t"),
+    "powers": lambda: alone(plots.lines, [1, 1000], {"a": [1, 1e5]}, xlabel="x", xscale="log", yscale="log"),
+    "millions": lambda: alone(plots.lines, [1, 2], {"a": [1e7, 3e7]}, xlabel="x", ylabel="y"),
+    "names": lambda: alone(plots.spread, {"a very long name of a row of runs": [0, 1], "b": 0.5}, xlabel="share"),
+    "network": lambda: alone(plots.graph, [("s", "t")], {"s": (0, 0), "t": (1, 1)}, title="t"),
+}
+
+
+def seen(axis):
+    low, high = sorted(axis.get_view_interval())
+    ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
+    return [text.get_text() for place, text in ticks if low <= place <= high]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axes_stand_where_matplotlib_s_own_layout_puts_them_with_the_same_ticks(name):
+    ours, theirs = FIGURES[name](), FIGURES[name]()
+    theirs.set_layout_engine("constrained")
+    for drawn in (ours, theirs, ours):  # drawing twice moves nothing
+        drawn.canvas.draw()
+    for one, other in zip(ours.axes, theirs.axes, strict=True):
+        assert one.bbox.extents == pytest.approx(other.bbox.extents, abs=1)
+        for mine, matplotlibs in ((one.xaxis, other.xaxis), (one.yaxis, other.yaxis)):
+            assert seen(mine) == seen(matplotlibs)
+            assert mine.offsetText.get_text() == matplotlibs.offsetText.get_text()
+            if one.axison:
+                renderer = ours.canvas.get_renderer()
+                assert mine.label.get_window_extent(renderer).extents == pytest.approx(
+                    matplotlibs.label.get_window_extent(renderer).extents, abs=1.5)
+
+
+def test_a_gap_stays_free_between_axes():
+    places = []
+    for gap in (0.1, 0.5):
+        drawn, axes = plots.figure(columns=2, gap=gap)
+        drawn.canvas.draw()
+        places.append([one.bbox for one in axes])
+    (near, far), (nearer, farther) = places
+    assert (farther.x0 - nearer.x1) - (far.x0 - near.x1) == pytest.approx(0.4 * plots.DPI)
+    assert nearer.width == pytest.approx(farther.width)
 
 
 def test_importing_the_module_does_not_import_matplotlib():

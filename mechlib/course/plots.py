@@ -17,6 +17,7 @@ import html
 import io
 import logging
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ LOOK: dict[str, Any] = {
     "axes.titlecolor": INK,
     "axes.titlesize": 11.5,
     "axes.titleweight": "bold",
+    "axes.titley": 1.0,
     "axes.facecolor": "none",
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
@@ -62,22 +64,24 @@ DPI = 100
 
 
 def figure(
-    columns: int = 1, rows: int = 1, width: float | None = None, height: float | None = None
+    columns: int = 1, rows: int = 1, width: float | None = None, height: float | None = None, gap: float = 1 / 12
 ) -> tuple[Figure, Any]:
     """Return an empty figure and its axes: one `Axes`, or an array of them, (columns,), (rows,) or (rows, columns).
 
-    Sizes are in inches of 100 pixels; by default 6.4 wide (8.6 with more columns) and 3.6 a row. The look stays on, so
-    what is drawn on the axes by hand has it too.
+    Sizes are in inches of 100 pixels; by default 6.4 wide (8.6 with more columns) and 3.6 a row, and `gap` stays free
+    between axes. The look stays on, so what is drawn on the axes by hand has it too.
     """
     import matplotlib as mpl
     from cycler import cycler
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from mechlib.course.margins import Margins
+
     look: Any = LOOK | {"axes.prop_cycle": cycler(color=COLOURS)}
     mpl.rcParams.update(look)
     size = (width or (6.4 if columns == 1 else 8.6), height or 3.6 * rows)
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn = Figure(figsize=size, dpi=DPI, layout=Margins(gap))
     FigureCanvasAgg(drawn)  # not through pyplot: nothing to close, nothing shown twice
     return drawn, drawn.subplots(rows, columns)
 
@@ -86,7 +90,7 @@ def png(drawn: Figure) -> bytes:
     """Return a figure as a PNG of twice its resolution.
 
     It has at most 256 colours, a third of the size: our figures have few, and a page has many figures. It is laid out
-    and drawn once; `savefig` would do both twice, which in a browser is half a second a figure.
+    and drawn once; `savefig` would do both twice. In a browser, where nothing is stored, it is compressed less.
     """
     from PIL import Image as Picture
 
@@ -97,7 +101,7 @@ def png(drawn: Figure) -> bytes:
     few = whole.quantize(256, method=Picture.Quantize.FASTOCTREE, dither=Picture.Dither.NONE)
     drawn.set_dpi(DPI)
     buffer = io.BytesIO()
-    few.save(buffer, "png", optimize=True)
+    few.save(buffer, "png", compress_level=4 if sys.platform == "emscripten" else 9)
     return buffer.getvalue()
 
 
@@ -244,10 +248,10 @@ def spread(
         colour = COLOURS[0] if len(values) > 1 else COLOURS[1]
         if len(values) > 1:
             heights = row + 0.6 * ((np.arange(len(values)) * 0.618034) % 1 - 0.5)  # the golden ratio scatters evenly
-            axes.scatter(values, heights, s=7, color=colour, alpha=0.35, linewidths=0)
+            axes.plot(values, heights, "o", color=colour, alpha=0.35, markersize=2.6, markeredgewidth=0)
             axes.plot([np.mean(values)] * 2, [row - 0.36, row + 0.36], color=INK, linewidth=2.2)
         else:
-            axes.scatter(values, [row], s=46, marker="D", color=colour)
+            axes.plot(values, [row], "D", color=colour, markersize=6.8, markeredgewidth=1)
         axes.annotate(f"{np.mean(values):.2f}", (1, row), (4, 0), xycoords=axes.get_yaxis_transform(),
                       textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(range(len(runs)), list(runs))
@@ -299,7 +303,8 @@ def heat(
     for (i, j), value in np.ndenumerate(cells):
         if not np.isnan(value):
             ink = "black" if value > (low + high) / 2 else "white"
-            axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=10)
+            style: Any = {"ha": "center", "va": "center", "fontsize": 10, "in_layout": False}  # it stays in its cell
+            axes.text(j, i, f"{value:.{digits}f}", color=ink, **style)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.spines[:].set_visible(False)
@@ -331,8 +336,9 @@ def graph(
             side, middle = ("center", "right", "left")[lean], ((x0 + x1) / 2, (y0 + y1) / 2)
             style: Any = {"textcoords": "offset points", "ha": side, "va": "bottom", "fontsize": 10}
             axes.annotate(texts[i], middle, (-5 * lean, 4 * (x0 != x1)), color=colour, **style)
+    spots = np.array(list(positions.values()))
+    axes.scatter(spots[:, 0], spots[:, 1], s=520, color=COLOURS[0], zorder=2)
     for node, (x, y) in positions.items():
-        axes.scatter([x], [y], s=520, color=COLOURS[0], zorder=2)
         axes.text(x, y, str(node), color="white", ha="center", va="center", fontweight="bold", zorder=3)
     axes.margins(0.12)
     axes.axis("off")
