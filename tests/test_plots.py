@@ -174,12 +174,14 @@ def test_a_heat_map_writes_its_numbers_and_leaves_gaps_empty():
     _, axes = plots.figure()
     plots.heat([[0.0, 1.0], [np.nan, 0.25]], ["a", "b"], ["x", "y"], axes=axes)
     assert [text.get_text() for text in axes.texts] == ["0.00", "1.00", "0.25"]
+    assert axes.get_xlim() == (-0.5, 1.5) and axes.get_ylim() == (1.5, -0.5)  # the first row is on top
+    assert axes.collections[0].get_array().tolist() == [[0.0, 1.0], [None, 0.25]]
 
 
 def test_heat_maps_can_share_one_scale():
     _, axes = plots.figure()
     plots.heat([[0.2, 0.4]], ["a"], ["x", "y"], limits=(0, 1), axes=axes)
-    assert axes.images[0].get_clim() == (0, 1)
+    assert axes.collections[0].get_clim() == (0, 1)
 
 
 def test_a_network_marks_the_path():

@@ -30,7 +30,7 @@ LEFT, RIGHT, BOTTOM, TOP = range(4)
 class Margins(LayoutEngine):
     """Places axes, all of one size, as near to the edges and to each other as their texts allow, when they are drawn.
 
-    `gap`, in inches, stays free between neighbours with their texts. Ticks and labels are fixed from then on.
+    `gap`, in inches, stays free between neighbours with their texts. Ticks, labels and legends stay from then on.
     """
 
     _adjust_compatible = True
@@ -55,6 +55,8 @@ class Margins(LayoutEngine):
                 np.maximum(out, _axis(axes.xaxis), out=out)
             np.maximum(out, _texts(axes), out=out)
         self._place(fig, reach)
+        for axes, _ in cells:
+            _legend(axes)
 
     def _place(self, fig: Figure, reach: Floats) -> None:
         width, height = fig.get_size_inches()
@@ -109,6 +111,13 @@ def _texts(axes: Any) -> Floats:
         if text.get_in_layout():
             np.maximum(reach, _beyond(axes, text.get_tightbbox(renderer)), out=reach)
     return reach
+
+
+def _legend(axes: Any) -> None:
+    """Keep the place of a legend, which otherwise is looked for, among all that is drawn, whenever it is needed."""
+    if legend := axes.get_legend():
+        corner = legend.get_window_extent(axes.figure.canvas.get_renderer()).min
+        legend.set_loc(tuple(axes.transAxes.inverted().transform(corner)))
 
 
 def _beyond(axes: Axes, box: Any) -> Floats:
