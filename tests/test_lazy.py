@@ -1,4 +1,4 @@
-"""The SDK of the live pages, whose imports wait, has every name that the SDK has, and works."""
+"""The SDK and scipy of the live pages, whose imports wait, have every name that they have elsewhere, and work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "lite"))
 
-from lazy import lazy  # noqa: E402
+from lazy import PACKAGES, SOURCES, lazy  # noqa: E402
 
 NAMES = """
 import importlib, pathlib, sys
@@ -84,3 +84,43 @@ def test_a_name_that_the_sdk_does_not_have_is_an_attribute_error(waiting: Path) 
 
 def test_a_recording_is_replayed_through_it(waiting: Path) -> None:
     assert python(REPLAY, waiting) == python(REPLAY)
+
+
+SOLVE = """
+import sys
+from scipy import optimize
+from scipy.sparse import coo_array, csgraph
+print(len([name for name in sys.modules if name.startswith("scipy")]))
+for package in (optimize, csgraph):
+    print(*sorted(package.__all__))
+    for name in sorted(name for name in dir(package) if not name.startswith("_")):
+        value = getattr(package, name)
+        print(name, getattr(value, "__module__", ""), getattr(value, "__name__", ""))
+print(optimize.linear_sum_assignment([[1, 2], [2, 1]])[1].tolist(), csgraph.dijkstra(coo_array([[0, 2], [0, 0]]))[0, 1])
+print(optimize.linprog([1, 1], A_ub=[[-1, -1]], b_ub=[-1]).fun)
+print(optimize.minimize(lambda x: (x - 1) ** 2, [0]).x.round(4))
+print(optimize.milp([-1], integrality=[1], bounds=optimize.Bounds(0, 1.5)).x)
+"""
+
+
+def test_scipy_s_optimisers_wait_and_are_the_same(tmp_path: Path) -> None:
+    found = importlib.util.find_spec("scipy")
+    assert found and found.origin
+    root = Path(found.origin).parent.parent
+    sources = {str(path.relative_to(root)): path.read_text("utf-8") for path in (root / "scipy").rglob("*.py")
+               if SOURCES.fullmatch(str(path.relative_to(root)))}  # fmt: skip
+    changed = [name for name in sources if PACKAGES.fullmatch(name)]
+    assert len(changed) == 2
+    folders = {parent for name in changed for parent in Path(name).parents} - {Path()}
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        for path in (root / folder).iterdir():
+            if not (tmp_path / folder / path.name).exists() and str(folder / path.name) not in changed:
+                (tmp_path / folder / path.name).symlink_to(path)
+    for name in changed:
+        (tmp_path / name).write_text(lazy(name, sources), encoding="utf-8")
+    loaded, *eager = python(SOLVE)
+    fewer, *late = python(SOLVE, tmp_path)
+    assert len(eager) > 100 and late == eager
+    assert int(fewer) < 0.75 * int(loaded)

@@ -6,13 +6,12 @@ Otherwise half of a cold start goes into compiling. mechlib keeps its source bes
 import importlib.util
 import io
 import marshal
-import re
 import sys
 import warnings
 import zipfile
 from pathlib import Path
 
-from lazy import lazy
+from lazy import SOURCES, lazy
 
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # a hash that nobody checks
 AS_IT_IS = "anyio-"  # it parses its own source
@@ -68,7 +67,7 @@ def compiled(archive: bytes, root: str, keep_source: bool) -> bytes:
     """Return the archive with its modules compiled, as they would be under `root`, and without what nobody reads."""
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w") as new:
-        sources = {name: old.read(name).decode() for name in old.namelist() if re.match("anthropic/.*[.]py$", name)}
+        sources = {name: old.read(name).decode() for name in old.namelist() if SOURCES.fullmatch(name)}
         for entry in old.infolist():
             name = entry.filename
             if any(part in name for part in UNREAD) or entry.is_dir():

@@ -1,7 +1,7 @@
-"""Let the SDK's packages import a name when it is asked for, and not before.
+"""Let packages of the SDK and of scipy import a name when it is asked for, and not before.
 
-Their ``__init__`` files import all that the SDK can do: three thousand modules, of which a page needs a few hundred. In
-a browser that takes longer than anything else that a page imports.
+Their ``__init__`` files import all that a package can do: the SDK's three thousand modules, of which a page needs a few
+hundred, and scipy's optimisers, of which one page needs two. In a browser that takes seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import ast
 import re
 from collections.abc import Mapping
 
-PACKAGES = re.compile(r"anthropic/(?:types|resources)/(?:.*/)?__init__\.py")
+PACKAGES = re.compile(r"(?:anthropic/(?:types|resources)/(?:.*/)?|scipy/optimize/|scipy/sparse/csgraph/)__init__\.py")
 TOP = "anthropic/__init__.py"
+SOURCES = re.compile(r"(?:anthropic/.*|scipy/optimize/\w+|scipy/sparse/csgraph/\w+)\.py")  # what is read here
 CLOUDS = {"lib.aws", "lib.bedrock", "lib.foundry", "lib.google_cloud", "lib.vertex"}
 
 LATER = '''
@@ -37,13 +38,17 @@ def __dir__():
 '''
 
 
-def names(statement: ast.stmt, sources: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return what a relative import brings, by name: the module, and what it is called there."""
+def names(folder: str, statement: ast.stmt, sources: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return what a relative import in a folder's ``__init__`` brings, by name: the module, and its name there."""
     assert isinstance(statement, ast.ImportFrom) and statement.module
     module = "." * statement.level + statement.module
     if statement.names[0].name != "*":
         return {each.asname or each.name: (module, each.name) for each in statement.names}
-    tree = ast.parse(sources[f"anthropic/{statement.module.replace('.', '/')}/__init__.py"])
+    place = f"{folder}/{statement.module.replace('.', '/')}"
+    tree = ast.parse(sources[f"{place}.py" if f"{place}.py" in sources else f"{place}/__init__.py"])
+    for part in tree.body:
+        if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "__all__":
+            return {name: (module, name) for name in ast.literal_eval(part.value)}
     brought = [each for part in tree.body if isinstance(part, ast.ImportFrom) for each in part.names]
     return {name: (module, name) for each in brought if not (name := each.asname or each.name).startswith("_")}
 
@@ -58,7 +63,7 @@ def waits(path: str, statement: ast.stmt) -> bool:
 
 
 def lazy(path: str, sources: Mapping[str, str]) -> str:
-    """Return the source of one file of the SDK, its imports put off where they can be.
+    """Return the source of one file of a package, its imports put off where they can be.
 
     Parameters
     ----------
@@ -71,6 +76,8 @@ def lazy(path: str, sources: Mapping[str, str]) -> str:
         return sources[path]
     tree = ast.parse(sources[path])
     put_off = [statement for statement in tree.body if waits(path, statement)]
-    where = {name: place for statement in put_off for name, place in names(statement, sources).items()}
+    folder = path.rpartition("/")[0]
+    where = {name: place for statement in put_off for name, place in names(folder, statement, sources).items()}
     tree.body = [statement for statement in tree.body if statement not in put_off]
-    return f"{ast.unparse(tree)}\n_WHERE = {where!r}\n{LATER}"
+    public = "__all__ = sorted({*__all__, *_WHERE})\n" if path.startswith("scipy/") else ""  # they list what they have
+    return f"{ast.unparse(tree)}\n_WHERE = {where!r}\n{public}{LATER}"

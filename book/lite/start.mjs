@@ -20,7 +20,7 @@ async function whole(options) {
   const files = ["packages.pack", ...(scipy ? ["scipy.tgz"] : []), ...recordings.map((name) => `${name}.pack`)].map(archive);
   const python = await thaw(load, create, { ...options, packages: [] }, archive("frozen.pack"), files);
   Object.assign(python.loadedPackages, held, scipy && { scipy: "default channel" });
-  python.runPython("import importlib; importlib.invalidate_caches()");
+  python.runPython("import importlib, numpy, random; importlib.invalidate_caches(); random.seed(); numpy.random.seed()");
   return python;
 }
 

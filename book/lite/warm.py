@@ -19,7 +19,7 @@ from mechlib.course import plots
 exec("from numpy import *", {})  # as scipy does, with modules of numpy's that nothing else asks for
 
 figure, (left, right) = plots.figure(columns=2)
-plots.lines([0, 1], {"one": [0, 1], "two": [1, 0]}, axes=left, title="Title", xlabel="across", ylabel="up")
+plots.lines([1, 2], {"one": [0, 1], "two": [1, 0]}, axes=left, title="Title", xscale="log")
 plots.bars({"one": 1.0, "two": 0.5}, axes=right)
 plots.png(figure)
 
