@@ -18,10 +18,10 @@ export function* files(archive) {
 }
 
 /** Lay the files of an archive into Python's file system. */
-export function unpack(archive, FS, root = SITE) {
+export function unpack(archive, FS) {
   const folders = new Set();
   for (const [path, data] of files(archive)) {
-    const cut = path.lastIndexOf("/"), folder = root + path.slice(0, cut + 1);
+    const cut = path.lastIndexOf("/"), folder = SITE + path.slice(0, cut + 1);
     if (!folders.has(folder)) FS.mkdirTree(folder);
     folders.add(folder);
     FS.createDataFile(folder, path.slice(cut + 1), data, true, true, true);

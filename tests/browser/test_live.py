@@ -244,6 +244,24 @@ def test_a_new_edition_takes_the_place_of_the_one_that_was_kept(drive: Callable[
     assert seen["after"] == {"edition": NEXT, "published": True, "kept": [f"mechlib-live-{NEXT}"]}
 
 
+def test_python_is_whole_though_it_was_frozen(drive: Callable[..., Any]) -> None:
+    chance = "import random, numpy; print(random.random(), numpy.random.random())"
+    codes = {
+        "import scipy.stats; print(scipy.stats.norm.cdf(0))": "0.5",  # in a chapter that loads no scipy
+        "import inspect, mechlib; print(inspect.getsource(mechlib.second_price).split('(')[0])": "def second_price",
+        "import fontTools.ttLib, importlib.metadata; print(importlib.metadata.version('numpy').count('.'))": "2",
+        "import importlib, mechlib.settings as m; print(importlib.reload(m).__name__)": "mechlib.settings",
+        "import asyncio; await asyncio.sleep(0.01); print('slept')": "slept",
+        "import uuid; print(len({uuid.uuid4() for _ in range(9)}))": "9",
+    }
+    seen = drive("kernel.mjs", name="00_why_pipelines_defect.ipynb", codes=[*codes, "1 / 0", chance], again=[chance])
+    *said, error, before, after = seen["said"]
+    assert said == [*codes.values()]
+    assert "ZeroDivisionError" in error and "line 1" in error
+    assert len({*before.split(), *after.split()}) == 4, "chance is the same on every page"
+    assert seen["problems"] == []
+
+
 def test_every_notebook_has_a_live_page() -> None:
     if os.environ.get("MECHLIB_PAGES"):
         pytest.skip("some pages alone were asked for")
