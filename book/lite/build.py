@@ -124,7 +124,7 @@ def lock_entry(wheel: Path) -> dict[str, Any]:
     }
 
 
-def pack(path: Path, files: dict[str, bytes]) -> None:
+def pack(path: Path, files: dict[str, bytes], level: int = 9) -> None:
     """Write files into one archive, which start.mjs lays into Python's file system: a tar file, gzipped.
 
     Its name does not end in .gz, which some servers take for a promise that the browser unpacks it.
@@ -135,7 +135,7 @@ def pack(path: Path, files: dict[str, bytes]) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    path.write_bytes(gzip.compress(unpacked.getvalue(), mtime=0))
+    path.write_bytes(gzip.compress(unpacked.getvalue(), level, mtime=0))
 
 
 def unzipped(wheel: Path) -> dict[str, bytes]:
@@ -275,7 +275,7 @@ def bundle(folder: Path, packages: list[dict[str, Any]]) -> None:
         wheel = folder / package["file_name"]
         files |= unzipped(wheel)
         wheel.unlink()
-    pack(folder / "packages.pack", files)
+    pack(folder / "packages.pack", files, level=1)  # `freeze` packs it again, and smaller
     held = {package["name"]: package["version"] for package in packages}
     (folder / "held.mjs").write_text(f"export default {json.dumps(held)};\n")
 

@@ -17,7 +17,8 @@ const { libraries, create: createPyodideModule } = watched(create);
 const env = { PYTHONHASHSEED: "0" };
 const python = await loadPyodide({ indexURL: folder, _makeSnapshot: true, env, createPyodideModule });
 for (const name of ["packages", "recording-incentives"]) unpack(gunzipSync(readFileSync(at(`${name}.pack`))), python.FS);
-const apart = python.runPython("import importlib; importlib.invalidate_caches(); dict(__name__='frozen')"); // not the globals of the page's Python
+// apart from the globals that the page's Python has
+const apart = python.runPython("import importlib; importlib.invalidate_caches(); dict(__name__='frozen')");
 await python.runPythonAsync(readFileSync(script, "utf8"), { globals: apart });
 apart.destroy();
 const loaded = python.runPython("import json, sys; json.dumps([str(getattr(m, '__file__', '')) for m in sys.modules.values()])");

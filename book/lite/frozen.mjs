@@ -1,5 +1,5 @@
 // Python as it is once its packages are imported, in a file: its memory, and what belongs where. freeze.mjs makes it when the
-// book is built; a page lays it back, which takes a tenth of the time that the imports take.
+// book is built; a page lays it back instead of running the imports again.
 //
 // Memory holds addresses: of the data of each compiled library, and of functions, by their place in one table. So a library
 // comes back to where it was, and a function to its old place. Pyodide's loader asks for that: see PLACED in build.py.

@@ -1,7 +1,7 @@
 """Let packages of the SDK and of scipy import a name when it is asked for, and not before.
 
 Their ``__init__`` files import all that a package can do: the SDK's three thousand modules, of which a page needs a few
-hundred, and scipy's optimisers, of which one page needs two. In a browser that takes seconds.
+hundred, and all of scipy's optimisers, of which a page needs a few. In a browser that takes seconds.
 """
 
 from __future__ import annotations
