@@ -383,12 +383,12 @@ def started() -> dict[str, str]:
 
 
 def keep(output: Path) -> None:
-    """Let the site's service worker keep what pages load, and name the edition that it keeps: a hash of all files."""
+    """Let the site's service worker keep what pages load, and name the edition in the pages: a hash of all files."""
     files = sorted(path for path in output.rglob("*") if path.is_file())
     told = "".join(f"{path.relative_to(output)} {sha256(path)}\n" for path in files)
     edition = hashlib.sha256((told + sha256(HERE / "keep.js")).encode()).hexdigest()[:16]
     worker = output / "service-worker.js"
-    own = (HERE / "keep.js").read_text(encoding="utf-8").replace("the edition", edition, 1)
+    own = (HERE / "keep.js").read_text(encoding="utf-8")
     worker.write_text(own + worker.read_text(encoding="utf-8"), encoding="utf-8")
     for page in (output / "notebooks" / "index.html", output / "lab" / "index.html"):
         text = page.read_text(encoding="utf-8")

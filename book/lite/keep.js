@@ -1,26 +1,37 @@
 // Keeps what a live page has loaded, so that the next visit takes it from this machine, without a network too. Each edition of
-// the book has a cache of its own. JupyterLite's own worker follows below, for all that is not kept.
+// the book has a cache of its own, and a page names its edition: this worker stays the same when another edition comes, for
+// a browser may let a new worker wait for minutes. JupyterLite's own worker follows below, for all that is not kept.
 {
-  const EDITION = "the edition", CACHES = "mechlib-live-", CACHE = CACHES + EDITION;
+  const CACHES = "mechlib-live-", EDITION = /<html data-edition="(\w+)"/;
   const LITE = new URL("./", self.location.href).href, ASKED = /\/api\/(drive|stdin|service-worker-heartbeat)/;
   const worthKeeping = (address) => address.startsWith(LITE) && !ASKED.test(address);
 
-  /** This edition's cache; none once another edition has been seen, whose worker is on its way. */
-  const ours = async () => (await caches.has(CACHE)) ? caches.open(CACHE) : undefined;
+  /** The cache of the edition that was seen last, by its name; none before the first. */
+  const named = async () => (await caches.keys()).find((name) => name.startsWith(CACHES));
+  const ours = async () => { const name = await named(); return name && caches.open(name); };
+
+  /** Begin the cache of an edition, and drop all others. */
+  async function begin(edition) {
+    const names = await caches.keys();
+    for (const name of names) if (name.startsWith(CACHES) && name !== CACHES + edition) await caches.delete(name);
+    return caches.open(CACHES + edition);
+  }
 
   /** A page comes from the network, so that a new edition is seen; without a network, from the cache. */
   async function page({ request }) {
-    const cache = await ours(), address = request.url.split(/[?#]/)[0];
+    const address = request.url.split(/[?#]/)[0];
+    let response, text;
     try {
-      const response = await fetch(request, { cache: "no-cache" }), text = await response.clone().text();
-      if (response.ok && text.includes(EDITION)) await cache?.put(address, response.clone());
-      else if (response.ok) await caches.delete(CACHE);
-      return response;
+      response = await fetch(request, { cache: "no-cache" });
+      text = await response.clone().text();
     } catch (error) {
-      const kept = await cache?.match(address);
+      const kept = await (await ours())?.match(address);
       if (kept) return kept;
       throw error;
     }
+    const [, edition] = EDITION.exec(text) ?? [];
+    if (response.ok && edition) await begin(edition).then((cache) => cache.put(address, response.clone())).catch(() => {}); // the disk may be full
+    return response;
   }
 
   /** All else comes from the cache if it has been there. */
@@ -34,16 +45,13 @@
     event.respondWith(event.request.mode === "navigate" ? page(event) : file(event));
   });
 
-  // what a page has loaded is kept when the page has time: the browser still has it
+  // what a page has loaded is kept when the page has time: the browser still has it. A page of an edition that has gone keeps nothing
   self.addEventListener("message", (event) => event.waitUntil((async () => {
-    const cache = await ours();
-    for (const address of event.data?.loaded ?? []) {
-      if (cache && worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {}); // the disk may be full
+    const { edition, loaded = [] } = event.data ?? {};
+    if (!edition || ![undefined, CACHES + edition].includes(await named())) return;
+    const cache = await caches.open(CACHES + edition);
+    for (const address of loaded) {
+      if (worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {}); // the disk may be full
     }
-  })()));
-
-  self.addEventListener("activate", (event) => event.waitUntil((async () => {
-    await caches.open(CACHE);
-    for (const name of await caches.keys()) if (name.startsWith(CACHES) && name !== CACHE) await caches.delete(name);
   })()));
 }

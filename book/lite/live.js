@@ -57,7 +57,7 @@ function lead(root) {
 /** Tell the service worker what the page and Python's worker loaded before it was there. */
 async function kept() {
   const { active } = await navigator.serviceWorker.ready, worker = new BroadcastChannel("mechlib-loaded");
-  const tell = (names) => active.postMessage({ loaded: names });
+  const { edition } = document.documentElement.dataset, tell = (loaded) => active.postMessage({ edition, loaded });
   tell([location.href.split(/[?#]/)[0], ...performance.getEntriesByType("resource").map(({ name }) => name)]);
   worker.onmessage = ({ data }) => data === "what?" || tell(data);
   worker.postMessage("what?");
@@ -77,10 +77,7 @@ function bar() {
     await panel().sessionContext.session?.kernel?.info;
     run.disabled = false;
     say("Ready. Run a cell with Shift and Enter");
-    if (!navigator.serviceWorker) return;
-    const later = () => setTimeout(kept, 20000); // not while Python starts
-    later();
-    navigator.serviceWorker.addEventListener("controllerchange", later); // the worker of a new edition has taken over
+    if (navigator.serviceWorker) setTimeout(kept, 20000); // not while Python starts
   }, 250);
   run.addEventListener("click", async () => {
     run.disabled = true;
