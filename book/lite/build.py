@@ -26,6 +26,8 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
+from steady import steady
+
 from mechlib import HOMES
 from notebooks import imports, live, needs_scipy, recordings
 
@@ -235,6 +237,7 @@ def lay_python(folder: Path) -> None:
     for name in ("start.mjs", "frozen.mjs"):
         shutil.copyfile(HERE / name, folder / name)
     place_libraries(folder / "pyodide.asm.mjs")
+    (folder / "pyodide.asm.wasm").write_bytes(steady((PYODIDE / "pyodide.asm.wasm").read_bytes()))
     lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
     wheels = downloaded()
     packages = {name: lock["packages"][name] for name in FROM_PYODIDE}
