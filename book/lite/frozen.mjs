@@ -4,7 +4,7 @@
 // Memory holds addresses: of the data of each compiled library, and of functions, by their place in one table. So a library
 // comes back to where it was, and a function to its old place. Pyodide's loader asks for that: see PLACED in build.py.
 
-const SITE = "/lib/python3.14/site-packages/";
+const SITE = "/lib/python3.14/site-packages/", FILE = 0o100777;
 
 /** Go through the files of a tar archive; no name is longer than the header's two fields. */
 export function* files(archive) {
@@ -17,14 +17,18 @@ export function* files(archive) {
   }
 }
 
-/** Lay the files of an archive into Python's file system. */
+/** Lay the files of an archive into Python's file system; a path is looked up for each folder, not for each file. */
 export function unpack(archive, FS) {
-  const folders = new Set();
+  const folders = new Map();
   for (const [path, data] of files(archive)) {
-    const cut = path.lastIndexOf("/"), folder = SITE + path.slice(0, cut + 1);
-    if (!folders.has(folder)) FS.mkdirTree(folder);
-    folders.add(folder);
-    FS.createDataFile(folder, path.slice(cut + 1), data, true, true, true);
+    const cut = path.lastIndexOf("/") + 1, name = SITE + path.slice(0, cut);
+    if (!folders.has(name)) {
+      FS.mkdirTree(name);
+      folders.set(name, FS.lookupPath(name).node);
+    }
+    const folder = folders.get(name), file = folder.node_ops.mknod(folder, path.slice(cut), FILE, 0);
+    file.contents = data;
+    file.usedBytes = data.length;
   }
 }
 
@@ -118,9 +122,10 @@ function settle(module, was) {
   const byName = new Map(libraries.map((library) => [library.name, library]));
   module.placed = (name) => ({ ...byName.get(name), put: (exported) => put(byName.get(name).functions, exported) });
   for (const { name, handles } of libraries) {
-    module.loadDynamicLibrary(name, { global: false, nodelete: false }, {});
+    module.loadDynamicLibrary(name, { global: false, nodelete: false, allowUndefined: true }, {});
     for (const handle of handles) loadedLibsByHandle[handle] = loadedLibsByName[name];
   }
+  module.reportUndefinedSymbols(); // once, not for each library
   delete module.placed;
   if (module.wasmTable.length !== was.table) throw new Error("the libraries of the frozen Python have other functions here");
   for (const { fd, path, position } of was.open) {
