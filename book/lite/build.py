@@ -237,7 +237,8 @@ def lay_python(folder: Path) -> None:
     for name in ("start.mjs", "frozen.mjs"):
         shutil.copyfile(HERE / name, folder / name)
     place_libraries(folder / "pyodide.asm.mjs")
-    (folder / "pyodide.asm.wasm").write_bytes(steady((PYODIDE / "pyodide.asm.wasm").read_bytes()))
+    interpreter = folder / "pyodide.asm.wasm"
+    interpreter.write_bytes(steady(interpreter.read_bytes()))
     lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
     wheels = downloaded()
     packages = {name: lock["packages"][name] for name in FROM_PYODIDE}

@@ -4,7 +4,7 @@
 // Memory holds addresses: of the data of each compiled library, and of functions, by their place in one table. So a library
 // comes back to where it was, and a function to its old place. Pyodide's loader asks for that: see PLACED in build.py.
 
-const SITE = "/lib/python3.14/site-packages/", FILE = 0o100777;
+const SITE = "/lib/python3.14/site-packages/", FILE = 0o100777; // a file that all may read, change and run
 
 /** Go through the files of a tar archive; no name is longer than the header's two fields. */
 export function* files(archive) {

@@ -30,7 +30,8 @@
       throw error;
     }
     const [, edition] = EDITION.exec(text) ?? [];
-    if (response.ok && edition) await begin(edition).then((cache) => cache.put(address, response.clone())).catch(() => {}); // the disk may be full
+    const keep = async () => (await begin(edition)).put(address, response.clone());
+    if (response.ok && edition) await keep().catch(() => {}); // the disk may be full
     return response;
   }
 
@@ -45,10 +46,10 @@
     event.respondWith(event.request.mode === "navigate" ? page(event) : file(event));
   });
 
-  // what a page has loaded is kept when the page has time: the browser still has it. A page of an edition that has gone keeps nothing
+  // what a page has loaded is kept when the page has time: the browser still has it; not for an edition that has gone
   self.addEventListener("message", (event) => event.waitUntil((async () => {
     const { edition, loaded = [] } = event.data ?? {};
-    if (!edition || ![undefined, CACHES + edition].includes(await named())) return;
+    if (!edition || ((await named()) ?? CACHES + edition) !== CACHES + edition) return;
     const cache = await caches.open(CACHES + edition);
     for (const address of loaded) {
       if (worthKeeping(address) && !(await cache.match(address))) await cache.add(address).catch(() => {}); // the disk may be full

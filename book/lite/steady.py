@@ -1,10 +1,10 @@
-"""Keep Chromium from guessing in Python's interpreter.
+"""Keep Chromium from compiling Python's interpreter anew at every wrong guess.
 
-Where WebAssembly calls through a table, V8 guesses whom it will call, and compiles a function anew when a guess was
-wrong (Lehmann & Liedtke 2025, https://v8.dev/blog/wasm-speculative-optimizations). Python's interpreter is one large
-function with hundreds of such calls: in one run of a chapter it was compiled seven or eight times, for .2 to .6 s each.
-V8 does not guess in a function behind a `catch` of the older kind. One that is never reached, at the start, is enough.
-Over all runs, old beside new in turn, cells took 3 % less time (chapters 3 and 5) to 13 % (chapter 9).
+Where WebAssembly calls through a table, V8 guesses whom it will call; it may stake a function's whole machine code on
+that, and compile the function anew when it was wrong (Lehmann & Liedtke 2025,
+https://v8.dev/blog/wasm-speculative-optimizations). Python's interpreter is one large function with hundreds of such
+calls, and was compiled several times in one run of a chapter. Behind a `catch` of the older kind V8 leaves a way for
+calls that it did not guess. One that is never reached, at the function's start, is enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NEVER = bytes.fromhex("0640 4100 0440 4100 0800 0b 0700 1a 0b")
 
 
 def steady(module: bytes, name: str = INTERPRETER) -> bytes:
-    """Return a module in which V8 does not guess in the function exported as `name`.
+    """Return a module in which V8 does not stake the code of the function exported as `name` on guesses.
 
     Raises
     ------

@@ -203,7 +203,7 @@ def test_a_page_that_was_visited_runs_without_its_server(drive: Callable[..., An
 
 
 class NextEdition(Handler):
-    """A server whose site is published anew once it is told to: pages and `live.js` are of another edition."""
+    """A server whose site is published anew once it is told to: pages, worker and `live.js` are of another edition."""
 
     published = False
 
@@ -213,9 +213,10 @@ class NextEdition(Handler):
         if self.path.endswith("publish-the-next"):
             NextEdition.published = True
             self.send_error(410)
-        elif NextEdition.published and path.name in {"index.html", "live.js"}:
+        elif NextEdition.published and path.name in {"index.html", "service-worker.js", "live.js"}:
             text = path.read_text("utf-8").replace(edition(), NEXT)
-            data = (text + "\nwindow.published = true;\n" * (path.name == "live.js")).encode()
+            more = {"live.js": "window.published = true;", "service-worker.js": "// another one"}
+            data = f"{text}\n{more.get(path.name, '')}\n".encode()
             self.send_response(200)
             self.send_header("Content-Type", self.guess_type(str(path)))
             self.send_header("Content-Length", str(len(data)))
